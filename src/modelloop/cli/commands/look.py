@@ -1,0 +1,145 @@
+"""Commands that look and change nothing: status, runs, models, monitor, episodes, audit."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from ..face import PLAIN, Options, act
+
+runs = App(name="runs", help="Runs: list, show, stdout.")
+models = App(name="models", help="Model versions: list, show, card.")
+monitor = App(name="monitor", help="What is watched: signals, alerts.")
+episodes = App(name="episodes", help="Turns of the loop with their evidence: list, show.")
+audit = App(name="audit", help="The audit chain: verify, list.")
+
+Limit = Annotated[int, Parameter(help="The most rows to list.")]
+
+
+def status(*, face: Options = PLAIN) -> int:
+    """Show each stage of the loop, and which processes are up."""
+    return act("look:status", face)
+
+
+@runs.default
+def runs_list(*, limit: Limit = 20, face: Options = PLAIN) -> int:
+    """List runs, newest first."""
+    return act("runs:listing", face, limit=limit)
+
+
+runs.command(runs_list, name="list")
+
+
+@runs.command(name="show")
+def runs_show(run: str, /, *, face: Options = PLAIN) -> int:
+    """Show one run: what it ran on, its steps, its metrics.
+
+    Parameters
+    ----------
+    run
+        The run's id, run_...
+    """
+    return act("runs:show", face, run=run)
+
+
+@runs.command(name="stdout")
+def runs_stdout(run: str, /, *, face: Options = PLAIN) -> int:
+    """Print what a run printed.
+
+    Parameters
+    ----------
+    run
+        The run's id, run_...
+    """
+    return act("runs:stdout", face, run=run)
+
+
+@models.default
+def models_list(*, face: Options = PLAIN) -> int:
+    """List model versions with their headline metric and verdict."""
+    return act("models:listing", face)
+
+
+models.command(models_list, name="list")
+
+
+@models.command(name="show")
+def models_show(version: str, /, *, face: Options = PLAIN) -> int:
+    """Show one version: evaluation, gates, lineage.
+
+    Parameters
+    ----------
+    version
+        MODEL:NUMBER, for instance delay:3.
+    """
+    return act("models:show", face, version=version)
+
+
+@models.command(name="card")
+def models_card(version: str, /, *, face: Options = PLAIN) -> int:
+    """Print the model card.
+
+    Parameters
+    ----------
+    version
+        MODEL:NUMBER, for instance delay:3.
+    """
+    return act("models:card", face, version=version)
+
+
+@monitor.default
+def signals(*, limit: Limit = 20, face: Options = PLAIN) -> int:
+    """List what the monitors measured, newest window first."""
+    return act("look:signals", face, limit=limit)
+
+
+monitor.command(signals, name="signals")
+
+
+@monitor.command
+def alerts(*, limit: Limit = 20, face: Options = PLAIN) -> int:
+    """List alerts, newest first."""
+    return act("look:alerts", face, limit=limit)
+
+
+@episodes.default
+def episodes_list(*, face: Options = PLAIN) -> int:
+    """List episodes, newest first."""
+    return act("episodes:listing", face)
+
+
+episodes.command(episodes_list, name="list")
+
+
+@episodes.command(name="show")
+def episodes_show(episode: str, /, *, face: Options = PLAIN) -> int:
+    """Show one episode: signal, run, gates, rollout, result.
+
+    Parameters
+    ----------
+    episode
+        Its number, or its id ep_...
+    """
+    return act("episodes:show", face, episode=episode)
+
+
+@audit.command(name="verify")
+def audit_verify(*, face: Options = PLAIN) -> int:
+    """Check that no entry of the audit log was changed, added or taken out."""
+    return act("look:audit_verify", face)
+
+
+@audit.default
+def audit_list(*, limit: Limit = 20, subject: str | None = None, face: Options = PLAIN) -> int:
+    """List the newest entries of the audit log.
+
+    Parameters
+    ----------
+    subject
+        Only entries about this: an id, MODEL:NUMBER, an endpoint.
+    """
+    return act("look:audit_list", face, limit=limit, subject=subject)
+
+
+audit.command(audit_list, name="list")

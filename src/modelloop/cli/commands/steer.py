@@ -1,0 +1,46 @@
+"""Commands that change what answers: deploy, rollback, approve."""
+
+from __future__ import annotations
+
+from ..face import PLAIN, Options, act
+
+
+def deploy(version: str, /, *, endpoint: str | None = None, reason: str = "", face: Options = PLAIN) -> int:
+    """Roll a version out: shadow, canary, live, or back. Its gates must have passed.
+
+    Parameters
+    ----------
+    version
+        MODEL:NUMBER, for instance delay:3.
+    endpoint
+        Where; needed only if several endpoints serve the model.
+    reason
+        Why, for the audit log.
+    """
+    return act("steer:deploy", face, version=version, endpoint=endpoint, reason=reason)
+
+
+def rollback(endpoint: str, /, *, to: str | None = None, reason: str = "", face: Options = PLAIN) -> int:
+    """Let an earlier version answer again, at once.
+
+    Parameters
+    ----------
+    endpoint
+        The endpoint.
+    to
+        MODEL:NUMBER; if left out, a running rollout goes back, else the champion before the present one returns.
+    reason
+        Why, for the audit log.
+    """
+    return act("steer:rollback", face, endpoint=endpoint, to=to, reason=reason)
+
+
+def approve(rollout: str, /, *, face: Options = PLAIN) -> int:
+    """Agree that a rollout goes live.
+
+    Parameters
+    ----------
+    rollout
+        The rollout's id; `modelloop status` shows it.
+    """
+    return act("steer:approve", face, rollout=rollout)

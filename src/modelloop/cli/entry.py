@@ -1,0 +1,76 @@
+"""What can be typed: the table of commands. Each is imported when it is called or its own help is asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from cyclopts import App, CycloptsError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("modelloop.cli.commands.start:init", "Make a project: a commented modelloop.toml and a file of steps."),
+    "up": ("modelloop.cli.commands.processes:up", "Start control, worker and gateway, and keep them running."),
+    "demo": ("modelloop.demo.play:demo", "Watch the loop turn on a year of real flights."),
+    "run": ("modelloop.cli.commands.start:run", "Run a pipeline; a model's pipeline opens an episode."),
+    "status": ("modelloop.cli.commands.look:status", "Show each stage of the loop, and which processes are up."),
+    "data": ("modelloop.cli.commands.data:app", "Datasets: list, show, ingest, quarantine, infer."),
+    "runs": ("modelloop.cli.commands.look:runs", "Runs: list, show, stdout."),
+    "models": ("modelloop.cli.commands.look:models", "Model versions: list, show, card."),
+    "deploy": ("modelloop.cli.commands.steer:deploy", "Roll a version out: shadow, canary, live, or back."),
+    "rollback": ("modelloop.cli.commands.steer:rollback", "Let an earlier version answer again, at once."),
+    "approve": ("modelloop.cli.commands.steer:approve", "Agree that a rollout goes live."),
+    "monitor": ("modelloop.cli.commands.look:monitor", "What is watched: signals, alerts."),
+    "episodes": ("modelloop.cli.commands.look:episodes", "Turns of the loop with their evidence: list, show."),
+    "audit": ("modelloop.cli.commands.look:audit", "The audit chain: verify, list."),
+    "page": ("modelloop.cli.commands.processes:page", "Print a fresh address of the page (it opens once)."),
+    "control": ("modelloop.cli.commands.processes:control", "Run the control process alone: API and page."),
+    "worker": ("modelloop.cli.commands.processes:worker", "Run a worker process alone: runs, rollouts, monitors."),
+    "gateway": ("modelloop.cli.commands.processes:gateway", "Run a gateway process alone: predictions."),
+}
+"""Name -> where it is and what it is for, in the order in which one meets them."""
+HIDDEN: dict[str, str] = {"run-child": "modelloop.cli.commands.processes:run_child"}
+"""Started by our own processes only."""
+
+
+def build() -> App:
+    """Return the command line, with nothing behind it imported yet."""
+    app = App(
+        name="modelloop",
+        help="The closed loop: a model from data to production, and kept good there, on evidence.",
+        version=_version,
+        default_parameter=None,
+    )
+    for position, (name, (path, text)) in enumerate(COMMANDS.items()):
+        app.command(path, name=name, help=text, sort_key=position)
+    for name, path in HIDDEN.items():
+        app.command(path, name=name, show=False)
+    return app
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 refused or failed, 2 not understood, 130 interrupted."""
+    try:
+        result = build()(
+            list(sys.argv[1:] if tokens is None else tokens),
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+        return result if isinstance(result, int) else 0
+    except CycloptsError as error:
+        sys.stderr.write(f"error: {error}\n  `modelloop --help` and `modelloop COMMAND --help` say what is understood.\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `modelloop runs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _version() -> str:
+    try:
+        return version("modelloop")
+    except PackageNotFoundError:
+        return "0 (not installed)"

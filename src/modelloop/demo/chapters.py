@@ -1,0 +1,37 @@
+"""Two bad ideas a person has during the year. What becomes of them is for the gates and the rollout to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from .world import at
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """From `day` on, somebody asks for a run with arguments of their own."""
+
+    day: datetime
+    idea: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def params(self, day: datetime) -> dict[str, Any]:
+        """Return the arguments for the pipeline."""
+        return dict(self.arguments)
+
+
+def chapters() -> Iterator[Chapter]:
+    """Yield the ideas by date."""
+    yield Chapter(
+        at("2013-07-26"),
+        "a person ships a holiday calendar that ends too early (injected fault)",
+        {"calendar_days": 9},
+    )
+    yield Chapter(
+        at("2013-11-05"),
+        "a person believes that only the last two months matter",
+        {"months": 2},
+    )

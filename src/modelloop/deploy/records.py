@@ -1,0 +1,188 @@
+"""Nouns of answering: arms, routes, predictions, outcomes, rollouts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Stage(StrEnum):
+    """Where a rollout stands."""
+
+    CHECK = "check"
+    SHADOW = "shadow"
+    CANARY = "canary"
+    APPROVAL = "approval"
+    LIVE = "live"
+    BACK = "back"
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A version that a gateway holds loaded for an endpoint."""
+
+    version: str
+    """`model:number`"""
+    package: str
+    """Hash of its manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What answers at one endpoint. With a challenger, `stage` is shadow or canary; without, live."""
+
+    endpoint: str
+    champion: Arm
+    challenger: Arm | None = None
+    stage: Stage = Stage.LIVE
+    share: float = 0.0
+    """Shadow: share of requests also scored; canary: share of keys answered by the challenger."""
+    salt: str = ""
+    key: str | None = None
+    max_body: int = 1_000_000
+    max_rows: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingTable:
+    """What control publishes and gateways follow: the document `routing/table.json`. Replaced whole, never edited."""
+
+    generation: int
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayReport:
+    """What a gateway says of itself, about once a second: the document `gateways/ID.json`."""
+
+    gateway: str
+    generation: int
+    at: datetime
+    address: str
+    pid: int
+    loaded: tuple[str, ...]
+    failed: Mapping[str, str]
+    """Version -> why it could not be loaded."""
+    answered: int
+    shadow_scored: int
+    shadow_dropped: int
+    shadow_failed: int
+    errors: int = 0
+    """Requests that failed on our side (5xx)."""
+    log_failed: int = 0
+    """Records that the prediction log did not take (a full disk); the answers were sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answered row: facts of the prediction log."""
+
+    id: str
+    row: int
+    endpoint: str
+    event_time: datetime
+    at: datetime
+    arm: str
+    """champion or challenger: which version's answer the caller got."""
+    version: str
+    score: float
+    milliseconds: float
+    error: str | None = None
+    """Why the challenger could not answer this request, where the champion stood in."""
+    shadow_version: str | None = None
+    shadow_score: float | None = None
+    shadow_error: str | None = None
+    label: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The truth that arrives later, joined by prediction id. The last one for a row counts; all are kept."""
+
+    prediction: str
+    label: float
+    event_time: datetime
+    """When the truth became known."""
+    row: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ArmEvidence:
+    """What one arm did in a stage."""
+
+    asked: int
+    failed: int
+    labelled: int
+    mean_loss: float | None
+    median_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StageVerdict:
+    """The answer of a stage, with the numbers it rests on (JSON-ready)."""
+
+    decision: str
+    """better, worse or not yet"""
+    reason: str
+    numbers: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """The staged change of what answers at an endpoint."""
+
+    id: str
+    endpoint: str
+    champion: str | None
+    """None: the first version goes live after its checks."""
+    challenger: str
+    stage: Stage
+    step: int
+    """Index of the canary step."""
+    started_at: datetime
+    stage_since: datetime
+    """Wall time at which the present stage began to count: rows answered before do not."""
+    verdicts: tuple[StageVerdict, ...]
+    """One per finished stage, plus the latest `not yet` of the present one."""
+    reason: str
+    actor: str
+    approved_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A version that came to answer at an endpoint."""
+
+    endpoint: str
+    version: str
+    before: str | None
+    """What answered before, and what a rollback returns to."""
+    at: datetime
+    event_time: datetime | None
+    """Where the data's clock stood: the latest prediction's event time. None: nothing was answered yet."""
+    rollout: str | None
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """How many outcomes were taken in, and the ids that nobody answered."""
+
+    accepted: int
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """What an endpoint does now."""
+
+    name: str
+    model: str
+    task: str
+    champion: str | None
+    rollout: str | None
+    """The open one."""

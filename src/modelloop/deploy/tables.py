@@ -1,0 +1,311 @@
+"""Facts of answering: what is live, how it changes, what was answered and what turned out true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, RowMapping
+
+from ..ground.store.db import JSON, BigId, Time, metadata
+
+endpoint = sa.Table(
+    "deploy_endpoint",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("model", sa.String(64), nullable=False),
+    sa.Column("task", sa.String(20), nullable=False),
+    sa.Column("key", sa.String(200)),
+    sa.Column("max_body", sa.BigInteger, nullable=False),
+    sa.Column("max_rows", sa.BigInteger, nullable=False),
+    sa.Column("champion", sa.String(100)),
+    sa.Column("digest", sa.String(64)),
+)
+
+live = sa.Table(
+    "deploy_live",
+    metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("endpoint", sa.String(64), nullable=False, index=True),
+    sa.Column("version", sa.String(100), nullable=False),
+    sa.Column("before", sa.String(100)),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("event_time", Time),
+    sa.Column("rollout", sa.String(40)),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+)
+
+rollout = sa.Table(
+    "deploy_rollout",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("endpoint", sa.String(64), nullable=False),
+    sa.Column("champion", sa.String(100)),
+    sa.Column("challenger", sa.String(100), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("stage", sa.String(20), nullable=False),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("started_at", Time, nullable=False),
+    sa.Column("stage_since", Time, nullable=False),
+    sa.Column("generation", sa.BigInteger),
+    sa.Column("verdicts", JSON, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("approved_by", sa.String(200)),
+    sa.Column("policy", JSON, nullable=False),
+    sa.Column("scale", sa.Float, nullable=False),
+    sa.Column("closed_at", Time),
+)
+_OPEN = rollout.c.closed_at.is_(None)
+sa.Index("uq_deploy_rollout_open", rollout.c.endpoint, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
+sa.Index("ix_deploy_rollout_endpoint", rollout.c.endpoint, rollout.c.started_at)
+
+routing = sa.Table(
+    "deploy_routing",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("generation", sa.BigInteger, nullable=False),
+    sa.Column("routes", JSON, nullable=False),
+    sa.Column("at", Time, nullable=False),
+)
+
+log = sa.Table(
+    "deploy_log",
+    metadata,
+    sa.Column("gateway", sa.String(64), primary_key=True),
+    sa.Column("file", sa.String(100), primary_key=True),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+)
+
+prediction = sa.Table(
+    "deploy_prediction",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("row", sa.Integer, primary_key=True),
+    sa.Column("endpoint", sa.String(64), nullable=False),
+    sa.Column("event_time", Time, nullable=False),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("generation", sa.BigInteger, nullable=False),
+    sa.Column("gateway", sa.String(64), nullable=False),
+    sa.Column("arm", sa.String(20), nullable=False),
+    sa.Column("version", sa.String(100), nullable=False),
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("milliseconds", sa.Float, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Column("shadow_version", sa.String(100)),
+    sa.Column("shadow_score", sa.Float),
+    sa.Column("shadow_error", sa.Text),
+    sa.Column("label", sa.Float),
+    sa.Column("label_seq", sa.BigInteger),
+)
+sa.Index("ix_deploy_prediction_event", prediction.c.endpoint, prediction.c.event_time)
+sa.Index("ix_deploy_prediction_generation", prediction.c.endpoint, prediction.c.generation, prediction.c.at)
+
+outcome = sa.Table(
+    "deploy_outcome",
+    metadata,
+    sa.Column("seq", BigId, primary_key=True, autoincrement=False),
+    sa.Column("endpoint", sa.String(64), nullable=False),
+    sa.Column("prediction", sa.String(64), nullable=False),
+    sa.Column("row", sa.Integer, nullable=False),
+    sa.Column("label", sa.Float, nullable=False),
+    sa.Column("event_time", Time, nullable=False),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+)
+sa.Index("ix_deploy_outcome_event", outcome.c.endpoint, outcome.c.event_time)
+sa.Index("ix_deploy_outcome_prediction", outcome.c.prediction, outcome.c.row)
+
+part = sa.Table(
+    "deploy_part",
+    metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("endpoint", sa.String(64), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("first", Time, nullable=False),
+    sa.Column("last", Time, nullable=False),
+)
+sa.Index("ix_deploy_part_event", part.c.endpoint, part.c.last)
+
+
+def insert_new(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert many rows at once; those whose key is there already stay as they are."""
+    if rows:
+        made = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+        connection.execute(made.on_conflict_do_nothing(), list(rows))
+
+
+def insert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert many rows at once."""
+    if rows:
+        connection.execute(table.insert(), list(rows))
+
+
+def change(connection: Connection, table: sa.Table, where: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Update the rows in which every column has the value given; say whether there was one (compare and set)."""
+    query = table.update().where(*(table.c[name].is_not_distinct_from(value) for name, value in where.items()))
+    return bool(connection.execute(query.values(**values)).rowcount)
+
+
+def find(connection: Connection, table: sa.Table, **where: Any) -> RowMapping | None:
+    """Return the one row in which every column has the value given, or None."""
+    query = sa.select(table).where(*(table.c[name] == value for name, value in where.items()))
+    return connection.execute(query).mappings().first()
+
+
+def endpoints(connection: Connection) -> Sequence[RowMapping]:
+    """Return all endpoints by name."""
+    return connection.execute(sa.select(endpoint).order_by(endpoint.c.name)).mappings().all()
+
+
+def open_rollouts(connection: Connection, name: str | None = None) -> Sequence[RowMapping]:
+    """Return the rollouts that are not over, of one endpoint or all."""
+    query = sa.select(rollout).where(_OPEN).order_by(rollout.c.started_at)
+    return connection.execute(query if name is None else query.where(rollout.c.endpoint == name)).mappings().all()
+
+
+def rollouts(connection: Connection, name: str | None, limit: int) -> Sequence[RowMapping]:
+    """Return rollouts, newest first."""
+    query = sa.select(rollout).order_by(rollout.c.started_at.desc(), rollout.c.id.desc()).limit(limit)
+    return connection.execute(query if name is None else query.where(rollout.c.endpoint == name)).mappings().all()
+
+
+def lives(connection: Connection, name: str, version: str | None = None, limit: int = 1) -> Sequence[RowMapping]:
+    """Return what went live at the endpoint, newest first."""
+    query = sa.select(live).where(live.c.endpoint == name).order_by(live.c.id.desc()).limit(limit)
+    return connection.execute(query if version is None else query.where(live.c.version == version)).mappings().all()
+
+
+def offsets(connection: Connection) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return offset and rows taken of every log file."""
+    return {(r.gateway, r.file): (r.offset, r.rows) for r in connection.execute(sa.select(log))}
+
+
+def known(connection: Connection, name: str, ids: Sequence[str]) -> set[tuple[str, int]]:
+    """Return which of the ids were answered at the endpoint, with their rows."""
+    c = prediction.c
+    found: set[tuple[str, int]] = set()
+    for start in range(0, len(ids), 500):
+        query = sa.select(c.id, c.row).where(c.endpoint == name, c.id.in_(ids[start : start + 500]))
+        found.update((r.id, r.row) for r in connection.execute(query))
+    return found
+
+
+def told(connection: Connection, ids: Sequence[str]) -> set[tuple[str, int, float, datetime]]:
+    """Return the outcomes that these predictions have, so that one sent twice is kept once."""
+    c = outcome.c
+    found: set[tuple[str, int, float, datetime]] = set()
+    for start in range(0, len(ids), 500):
+        query = sa.select(c.prediction, c.row, c.label, c.event_time).where(c.prediction.in_(ids[start : start + 500]))
+        found.update((r.prediction, r.row, r.label, r.event_time) for r in connection.execute(query))
+    return found
+
+
+def routing_for_update(connection: Connection) -> RowMapping:
+    """Return the one row of the routing table, locked until the transaction ends."""
+    insert_new(connection, routing, [{"id": 1, "generation": 0, "routes": [], "at": datetime(1970, 1, 1, tzinfo=UTC)}])
+    return connection.execute(sa.select(routing).with_for_update()).mappings().one()
+
+
+def next_outcome(connection: Connection) -> int:
+    """Return the sequence number of the next outcome (writers queue: the caller holds the transaction)."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("LOCK TABLE deploy_outcome IN SHARE ROW EXCLUSIVE MODE"))
+    return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(outcome.c.seq), 0))).scalar_one()) + 1
+
+
+def set_labels(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Put labels on predictions. The first outcome's place in the order stays, its value may be corrected."""
+    c = prediction.c
+    query = (
+        prediction.update()
+        .where(c.id == sa.bindparam("of_id"), c.row == sa.bindparam("of_row"))
+        .values(label=sa.bindparam("new_label"), label_seq=sa.func.coalesce(c.label_seq, sa.bindparam("new_seq")))
+    )
+    connection.execute(query, [{k: row[k] for k in ("of_id", "of_row", "new_label", "new_seq")} for row in rows])
+
+
+def set_shadows(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Put the challenger's answer beside the one that was given."""
+    c = prediction.c
+    query = (
+        prediction.update()
+        .where(c.id == sa.bindparam("of_id"), c.row == sa.bindparam("of_row"))
+        .values(
+            shadow_version=sa.bindparam("version"),
+            shadow_score=sa.bindparam("score"),
+            shadow_error=sa.bindparam("failure"),
+        )
+    )
+    connection.execute(query, list(rows))
+
+
+def stage_rows(connection: Connection, name: str, generation: int, since: datetime) -> Sequence[sa.Row[Any]]:
+    """Return what was answered since a stage was published and began, for its verdict."""
+    c = prediction.c
+    columns = (c.row, c.arm, c.version, c.score, c.milliseconds, c.error, c.label, c.label_seq)
+    query = sa.select(*columns, c.shadow_version, c.shadow_score, c.shadow_error)
+    return connection.execute(query.where(c.endpoint == name, c.generation >= generation, c.at >= since)).all()
+
+
+def between(connection: Connection, name: str, start: datetime, end: datetime) -> Sequence[RowMapping]:
+    """Return the predictions of a window."""
+    c = prediction.c
+    query = sa.select(prediction).where(c.endpoint == name, c.event_time >= start, c.event_time < end)
+    return connection.execute(query.order_by(c.event_time, c.id, c.row)).mappings().all()
+
+
+def parts_between(connection: Connection, name: str, start: datetime, end: datetime) -> Sequence[str]:
+    """Return the hashes of the parts that may hold rows of a window."""
+    query = sa.select(part.c.digest).where(part.c.endpoint == name, part.c.last >= start, part.c.first < end)
+    return connection.execute(query.order_by(part.c.id)).scalars().all()
+
+
+def latest(connection: Connection, name: str, limit: int) -> Sequence[RowMapping]:
+    """Return the newest predictions by event time."""
+    query = sa.select(prediction).where(prediction.c.endpoint == name).order_by(prediction.c.event_time.desc())
+    return connection.execute(query.limit(limit)).mappings().all()
+
+
+def answers(connection: Connection, prediction_id: str) -> Sequence[RowMapping]:
+    """Return the rows of one prediction."""
+    query = sa.select(prediction).where(prediction.c.id == prediction_id).order_by(prediction.c.row)
+    return connection.execute(query).mappings().all()
+
+
+def outcomes_of(connection: Connection, prediction_id: str) -> Sequence[RowMapping]:
+    """Return all outcomes of one prediction, oldest first."""
+    query = sa.select(outcome).where(outcome.c.prediction == prediction_id).order_by(outcome.c.seq)
+    return connection.execute(query).mappings().all()
+
+
+def watermarks(connection: Connection, name: str) -> tuple[datetime | None, datetime | None]:
+    """Return the latest event time of a prediction and of an outcome."""
+    p = sa.select(sa.func.max(prediction.c.event_time)).where(prediction.c.endpoint == name)
+    o = sa.select(sa.func.max(outcome.c.event_time)).where(outcome.c.endpoint == name)
+    return connection.execute(p).scalar(), connection.execute(o).scalar()
+
+
+def first_event(connection: Connection, name: str, since: datetime | None) -> datetime | None:
+    """Return the event time of the endpoint's first prediction at or after `since`."""
+    query = sa.select(sa.func.min(prediction.c.event_time)).where(prediction.c.endpoint == name)
+    return connection.execute(query if since is None else query.where(prediction.c.event_time >= since)).scalar()
+
+
+def counts(connection: Connection) -> tuple[int, int]:
+    """Return how many prediction rows and outcomes were taken in, without reading them all."""
+    rows = connection.execute(sa.select(sa.func.coalesce(sa.func.sum(log.c.rows), 0))).scalar_one()
+    outcomes = connection.execute(sa.select(sa.func.coalesce(sa.func.max(outcome.c.seq), 0))).scalar_one()
+    return int(rows), int(outcomes)
+
+
+def some_labels(connection: Connection, name: str, limit: int = 10_000) -> list[float]:
+    """Return the newest labels of an endpoint."""
+    query = sa.select(outcome.c.label).where(outcome.c.endpoint == name).order_by(outcome.c.seq.desc()).limit(limit)
+    return list(connection.execute(query).scalars())

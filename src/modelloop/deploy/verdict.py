@@ -1,0 +1,180 @@
+"""Better, worse, or not yet: what a stage of a rollout says, on evidence that may be looked at any number of times.
+
+Losses lie in [0, 1]: the Brier score for a binary answer, the absolute error in units of the label's spread otherwise.
+All bounds come from `ground.stats.sequential`: they hold at every look at once, so looking each second costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..ground.stats import sequential
+from .records import ArmEvidence, GatewayReport, StageVerdict
+from .settings import RolloutSettings
+
+BETTER, WORSE, NOT_YET = "better", "worse", "not yet"
+FRESH = timedelta(seconds=5)
+"""A gateway that has not reported for longer is taken as gone."""
+LATENCY_ROWS = 30
+LATENCY_FLOOR = 1.0
+"""Milliseconds; a median below it harms nobody, whatever the ratio."""
+
+Losses = npt.NDArray[np.float64]
+NONE: Losses = np.empty(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the prediction log says of the present stage. Losses stand in the order in which the outcomes arrived."""
+
+    rows: int
+    """Rows answered at the endpoint, by whichever arm."""
+    champion: ArmEvidence
+    challenger: ArmEvidence
+    """Shadow: requests it was to score beside the champion; canary: requests it was asked to answer."""
+    pairs: Losses = field(default_factory=lambda: NONE)
+    """Shadow: loss of the challenger minus loss of the champion, on the same row."""
+    champion_losses: Losses = field(default_factory=lambda: NONE)
+    challenger_losses: Losses = field(default_factory=lambda: NONE)
+    example: str | None = None
+    """One of the challenger's errors."""
+
+
+def loss(task: str, score: npt.ArrayLike, label: npt.ArrayLike, scale: float) -> Losses:
+    """Return the loss of each answer, in [0, 1]; `scale` is the spread of the label (regression)."""
+    distance = np.abs(np.asarray(score, dtype=np.float64) - np.asarray(label, dtype=np.float64))
+    bounded = distance**2 if task == "binary" else distance / scale
+    return np.asarray(np.clip(np.nan_to_num(bounded, nan=1.0, posinf=1.0), 0.0, 1.0))
+
+
+def judge_check(
+    challenger: str, generation: int | None, reports: Sequence[GatewayReport], *, since: datetime, now: datetime
+) -> StageVerdict:
+    """Say whether every gateway that is alive has loaded the challenger; one that failed is enough for no.
+
+    `since`: when the check began; a failure reported before was about an earlier try.
+    """
+    alive = [report for report in reports if now - report.at <= FRESH]
+    numbers = {"gateways": len(alive), "generation": generation}
+    for report in alive:
+        if challenger in report.failed and report.at >= since:
+            reason = f"Gateway {report.gateway} could not load {challenger}: {report.failed[challenger]}"
+            return StageVerdict(WORSE, reason, numbers)
+    if generation is None or not alive:
+        return StageVerdict(NOT_YET, "No gateway has reported in the last 5 seconds.", numbers)
+    ready = [r for r in alive if r.generation >= generation and challenger in r.loaded]
+    if len(ready) < len(alive):
+        return StageVerdict(NOT_YET, f"{len(ready)} of {len(alive)} gateways have loaded {challenger}.", numbers)
+    reason = f"All {len(alive)} gateways have loaded {challenger} and its golden answers agree."
+    return StageVerdict(BETTER, reason, numbers)
+
+
+def judge_shadow(evidence: Evidence, policy: RolloutSettings) -> StageVerdict:
+    """Compare both versions on the same rows: not worse by more than the margin, surely worse, or not yet known."""
+    numbers = _numbers(evidence)
+    if harm := _errors(evidence, policy, numbers):
+        return StageVerdict(WORSE, harm, numbers)
+    rows = len(evidence.pairs)
+    if rows:
+        low, high = sequential.mean_sequence(evidence.pairs, -1.0, 1.0, policy.alpha / 2)
+        numbers |= {"difference": float(evidence.pairs.mean()), "low": low, "high": high, "margin": policy.margin}
+        said = (
+            f"On {rows} labelled rows the challenger's mean loss differs by {evidence.pairs.mean():+.4f} "
+            f"(between {low:+.4f} and {high:+.4f}, margin {policy.margin:g})"
+        )
+        enough = rows >= policy.shadow_rows
+        if enough and high < policy.margin and _errors_fine(evidence, policy):
+            return StageVerdict(BETTER, f"{said}: not worse.", numbers)
+        if low > policy.margin or (enough and low > 0 and high >= policy.margin):
+            return StageVerdict(WORSE, f"{said}: worse.", numbers)
+    else:
+        said = "No labelled row was scored by both yet"
+    return _not_yet(evidence, policy, numbers, f"{said}: {rows} of {policy.shadow_rows} rows.")
+
+
+def judge_canary(evidence: Evidence, policy: RolloutSettings, *, wait: bool = False) -> StageVerdict:
+    """Let the challenger go on unless its errors, its loss or its latency are surely beyond what the policy allows.
+
+    With `wait` (a person is asked) enough good requests lead to `not yet` instead of `better`.
+    """
+    numbers = _numbers(evidence)
+    harm = _errors(evidence, policy, numbers) or _loss_harm(evidence, policy, numbers)
+    if harm := harm or _latency_harm(evidence, policy):
+        return StageVerdict(WORSE, harm, numbers)
+    asked, failed = evidence.challenger.asked, evidence.challenger.failed
+    said = f"The challenger was asked {asked} of {policy.canary_rows} requests and failed {failed}"
+    if wait:
+        return StageVerdict(NOT_YET, f"{said}; a person must approve.", numbers)
+    if asked >= policy.canary_rows and _errors_fine(evidence, policy):
+        return StageVerdict(BETTER, f"{said}; nothing speaks against it.", numbers)
+    return _not_yet(evidence, policy, numbers, f"{said}.")
+
+
+def _not_yet(evidence: Evidence, policy: RolloutSettings, numbers: dict[str, Any], reason: str) -> StageVerdict:
+    if evidence.rows >= policy.max_rows:
+        reason = f"No verdict after {evidence.rows} rows (max_rows = {policy.max_rows}). {reason}"
+        return StageVerdict(WORSE, reason, numbers)
+    return StageVerdict(NOT_YET, reason, numbers)
+
+
+def _numbers(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "rows": evidence.rows,
+        "champion": asdict(evidence.champion),
+        "challenger": asdict(evidence.challenger),
+        "pairs": len(evidence.pairs),
+    }
+
+
+def _errors_fine(evidence: Evidence, policy: RolloutSettings) -> bool:
+    return evidence.challenger.failed <= policy.max_error_rate * evidence.challenger.asked
+
+
+def _errors(evidence: Evidence, policy: RolloutSettings, numbers: dict[str, Any]) -> str | None:
+    """Return why the challenger fails too often, at half the policy's alpha, or None."""
+    asked, failed = evidence.challenger.asked, evidence.challenger.failed
+    if not failed:
+        return None
+    low, high = sequential.rate_sequence(failed, asked, policy.alpha / 2)
+    numbers |= {"error_rate": failed / asked, "error_low": low, "error_high": high}
+    if low <= policy.max_error_rate:
+        return None
+    example = f" For example: {evidence.example}" if evidence.example else ""
+    return (
+        f"The challenger failed {failed} of {asked} requests: at least {low:.1%}, where {policy.max_error_rate:.1%} "
+        f"is allowed.{example}"
+    )
+
+
+def _loss_harm(evidence: Evidence, policy: RolloutSettings, numbers: dict[str, Any]) -> str | None:
+    """Return why the challenger's answers are surely worse: two intervals, each at a quarter of alpha, lie apart."""
+    new, old = evidence.challenger_losses, evidence.champion_losses
+    if not len(new) or not len(old):
+        return None
+    new_low, new_high = sequential.mean_sequence(new, 0.0, 1.0, policy.alpha / 4)
+    old_low, old_high = sequential.mean_sequence(old, 0.0, 1.0, policy.alpha / 4)
+    numbers |= {"low": new_low - old_high, "high": new_high - old_low, "margin": policy.margin}
+    if new_low - old_high <= policy.margin:
+        return None
+    return (
+        f"The challenger's mean loss on {len(new)} labelled rows is at least {new_low:.4f}, the champion's on "
+        f"{len(old)} at most {old_high:.4f}."
+    )
+
+
+def _latency_harm(evidence: Evidence, policy: RolloutSettings) -> str | None:
+    new, old = evidence.challenger, evidence.champion
+    if new.median_ms is None or old.median_ms is None or min(new.asked - new.failed, old.asked) < LATENCY_ROWS:
+        return None
+    if new.median_ms <= max(LATENCY_FLOOR, policy.max_latency_ratio * old.median_ms):
+        return None
+    return (
+        f"The challenger's median answer takes {new.median_ms:.2f} ms, the champion's {old.median_ms:.2f} ms: "
+        f"more than {policy.max_latency_ratio:g} times as long."
+    )

@@ -1,0 +1,52 @@
+"""Errors of user code, told as the user wrote the code: without Modelloop's own frames."""
+
+from __future__ import annotations
+
+import builtins
+import traceback
+from pathlib import Path
+
+from ..core.errors import StepFailed
+from .records import RunError
+
+_OURS = str(Path(__file__).parent)
+_LONGEST = 20_000
+
+
+def describe(error: BaseException, *, step: str | None = None) -> RunError:
+    """Return what is recorded of an exception."""
+    told = traceback.TracebackException.from_exception(error)
+    _drop_our_frames(told)
+    text = _clean("".join(told.format()))
+    message = _clean(str(error)) or type(error).__name__
+    return RunError(type(error).__name__, message[:_LONGEST], text[-_LONGEST:], step)
+
+
+def raised_elsewhere(error: RunError) -> Exception:
+    """Return an exception to raise here for one that was raised in another process: of the same built-in class if it has one."""
+    there = StepFailed(f"Raised in another process of the run.\n{error.traceback}")
+    found = getattr(builtins, error.kind, None)
+    here: Exception = StepFailed(f"{error.kind}: {error.message}")
+    if isinstance(found, type) and issubclass(found, Exception):
+        try:
+            here = found(error.message)
+        except TypeError:  # a class whose instances are not made from a message
+            pass
+    here.__cause__ = there
+    return here
+
+
+def _drop_our_frames(told: traceback.TracebackException) -> None:
+    waiting: list[traceback.TracebackException | None] = [told]
+    while waiting:
+        part = waiting.pop()
+        if part is None:
+            continue
+        kept = [frame for frame in part.stack if not frame.filename.startswith(_OURS)]
+        part.stack = traceback.StackSummary.from_list(kept)
+        waiting += [part.__cause__, part.__context__]
+
+
+def _clean(text: str) -> str:
+    """Return text that every database takes: no NUL, no half characters."""
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,1 @@
+"""Pure mathematics: arrays in, numbers out. No clock, no database, no randomness but from a given seed."""

@@ -1,0 +1,1 @@
+"""Stage 8. In: logged answers, their outcomes, what a version promised at registration. Out: signals and alerts."""

@@ -1,0 +1,67 @@
+"""What a window says: pass, fail, or missing evidence. Pure.
+
+Quality fails only where even the good end of its interval lies beyond the tolerated loss. The k-th interval of a version
+has the level spend(alpha, k), so the chance of any false alert over its life is at most alpha.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..evaluate.records import Direction, Score
+from ..ground.core.records import Verdict
+
+SHOWN = 3
+"""Drifting inputs named in a reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A signal's answer before it has a place and time."""
+
+    verdict: Verdict
+    reason: str
+    rows: int
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    bound: float | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def missing(rows: int, reason: str) -> Reading:
+    """Return missing evidence: neither yes nor no."""
+    return Reading(Verdict.MISSING, reason, rows)
+
+
+def quality(score: Score, direction: Direction, *, reference: float, tolerance: float, detail: Mapping[str, Any]) -> Reading:
+    """Judge live quality against the value at registration."""
+    if score.low is None or score.high is None:
+        return missing(score.rows, f"{score.rows} labelled answers do not give {score.metric} an interval.")
+    higher = direction is Direction.HIGHER
+    bound = reference - tolerance if higher else reference + tolerance
+    failed = score.high < bound if higher else score.low > bound
+    reason = (
+        f"{score.metric} is {score.value:.3f} (between {score.low:.3f} and {score.high:.3f}) on {score.rows} labelled "
+        f"answers; at registration it was {reference:.3f}, and {tolerance:g} worse is tolerated"
+    )
+    verdict = Verdict.FAIL if failed else Verdict.PASS
+    return Reading(verdict, reason, score.rows, score.value, score.low, score.high, bound, detail)
+
+
+def drift(distances: Mapping[str, float], *, threshold: float, rows: int, what: str) -> Reading:
+    """Judge how far the largest of the distances (PSI) lies from what was seen at registration."""
+    if not distances:
+        return missing(rows, f"There is nothing to compare {what} with.")
+    order = sorted(distances, key=lambda name: -distances[name])
+    value = distances[order[0]]
+    beyond = [f"{name} {distances[name]:.2f}" for name in order if distances[name] > threshold]
+    named = ", ".join(beyond[:SHOWN]) + (f" and {len(beyond) - SHOWN} more" if len(beyond) > SHOWN else "")
+    reason = f"PSI of {what} on {rows} rows: " + (
+        f"{named}, above {threshold:g}" if beyond else f"at most {value:.2f} ({order[0]}), below {threshold:g}"
+    )
+    verdict = Verdict.FAIL if beyond else Verdict.PASS
+    detail = {name: distances[name] for name in order}
+    return Reading(verdict, reason, rows, value, None, None, threshold, detail)

@@ -1,0 +1,36 @@
+"""Nouns of preparation: what a transform takes in, and the columns it is applied to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Datatype(StrEnum):
+    """Types of input columns, as the Open Inference Protocol names them."""
+
+    BYTES = "BYTES"
+    FP64 = "FP64"
+    INT64 = "INT64"
+    BOOL = "BOOL"
+
+
+@dataclass(frozen=True, slots=True)
+class InputColumn:
+    """One raw column that a model is asked with."""
+
+    name: str
+    datatype: Datatype
+    nullable: bool = False
+
+
+Columns = Mapping[str, npt.NDArray[Any]]
+"""Raw columns by name, one dimension, equal length: float64 (NaN: missing), int64, bool, or object (str or None)."""
+
+Matrix = npt.NDArray[np.float32]
+"""Prepared features, rows x features: what a model is trained on and served with."""

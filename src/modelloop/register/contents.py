@@ -1,0 +1,79 @@
+"""Pure: the files of a package, from a candidate and the evidence about it. Equal input gives equal bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ..evaluate.records import Evaluation
+from ..prepare.columns import from_frame
+from ..train.records import Candidate
+from .card import card
+from .records import Evidence, Signature
+
+OUTPUT = "score"
+
+
+def signature_of(candidate: Candidate, evidence: Evidence) -> Signature:
+    """Return what the model is asked with and what it answers."""
+    return Signature(tuple(candidate.transform.inputs), OUTPUT, str(evidence.objective.task))
+
+
+def files_of(model: str, candidate: Candidate, evidence: Evidence, environment: str) -> dict[str, bytes]:
+    """Return every file of the package by name; `environment` is the text of `environment.txt`."""
+    files = {
+        "model.onnx": candidate.onnx,
+        "transform.json": candidate.transform.to_bytes(),
+        "signature.json": _json(signature_of(candidate, evidence)),
+        "sample.json": _json(_sample(candidate)),
+        "evaluation.json": _json(evidence.evaluation),
+        "parity.json": _json(evidence.parity),
+        "lineage.json": _json(evidence.lineage),
+        "training.json": _json(_training(candidate)),
+        "profile.json": _json(evidence.profile),
+        "environment.txt": environment.encode(),
+        "card.md": card(model, candidate, evidence, environment).encode(),
+    }
+    if candidate.native:
+        files["model.native"] = candidate.native
+    return files
+
+
+def decode_evaluation(data: bytes) -> Evaluation:
+    """Read `evaluation.json`. A value that was no number (a metric without evidence) was written as null."""
+    return msgspec.convert(_with_nan(msgspec.json.decode(data)), Evaluation, strict=False)
+
+
+def _with_nan(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_nan(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    restored = {key: _with_nan(part) for key, part in value.items()}
+    if "metric" in value and value.get("value", 0) is None:
+        restored["value"] = float("nan")
+    return restored
+
+
+def _sample(candidate: Candidate) -> Mapping[str, Any]:
+    columns = from_frame(candidate.sample, [column.name for column in candidate.transform.inputs])
+    rows = {name: values.tolist() for name, values in columns.items()}  # NaN is written as null
+    return {"columns": rows, "expected": candidate.expected.tolist()}
+
+
+def _training(candidate: Candidate) -> Mapping[str, Any]:
+    return {
+        "trained_from": candidate.trained_from,
+        "trained_until": candidate.trained_until,
+        "rows": candidate.rows,
+        "params": candidate.params,
+        "native_format": candidate.native_format,
+        "study": candidate.study,
+        "importance": candidate.importance,
+    }
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="deterministic")

@@ -1,0 +1,56 @@
+"""Nouns of turning the loop: an episode is one turn, signal -> run -> verdict -> rollout -> result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class EpisodeState(StrEnum):
+    """Where a turn of the loop stands."""
+
+    RUNNING = "running"
+    JUDGED = "judged"
+    ROLLING = "rolling"
+    CLOSED = "closed"
+
+
+class Result(StrEnum):
+    """How a turn ended."""
+
+    PROMOTED = "promoted"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled back"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One turn of the loop, with the evidence of each part (JSON-ready)."""
+
+    id: str
+    number: int
+    """Counted per project, for people."""
+    endpoint: str
+    pipeline: str
+    state: EpisodeState
+    trigger: str
+    """Name of the trigger, or `person`."""
+    signal: str | None
+    """What started it: a signal id, a dataset version, or None."""
+    reason: str
+    params: Mapping[str, Any]
+    """Arguments over those of the pipeline."""
+    event_time: datetime
+    """Where the data's clock stood when it opened."""
+    opened_at: datetime
+    run: str | None = None
+    version: str | None = None
+    rollout: str | None = None
+    result: Result | None = None
+    closed_at: datetime | None = None
+    evidence: Mapping[str, Any] | None = None
+    """signal, run, gates, rollout stages, result: each as it was when decided."""

@@ -1,0 +1,1 @@
+"""Training libraries: each file knows one, and turns its models into ONNX."""

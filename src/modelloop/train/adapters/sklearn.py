@@ -1,0 +1,88 @@
+"""Scikit-learn: estimators and pipelines of them to ONNX."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...ground.core.errors import InvalidInput
+from ...prepare.records import Matrix
+from . import graph
+
+FORMAT = ""
+
+
+def knows(model: object) -> bool:
+    """Say whether the model is an estimator that scikit-learn would call fitted or not, without importing it."""
+    return any(kind.__module__.split(".")[0] == "sklearn" for kind in type(model).__mro__) and hasattr(model, "predict")
+
+
+def task(model: Any) -> str:
+    """Return `binary` or `regression`, as the estimator says of itself."""
+    says = model.__sklearn_tags__().estimator_type
+    if says == "regressor":
+        return "regression"
+    if says == "classifier" and len(getattr(model, "classes_", ())) == 2 and hasattr(model, "predict_proba"):
+        return "binary"
+    raise InvalidInput(
+        f"{type(model).__name__} is neither a regressor nor a classifier of two classes with probabilities.",
+        hint="Fit it first; a classifier needs two classes and predict_proba.",
+    )
+
+
+def predict(model: Any, matrix: Matrix) -> npt.NDArray[np.float64]:
+    """Return scikit-learn's own answers: the probability of the second class, or the value."""
+    if task(model) == "binary":
+        return np.asarray(model.predict_proba(matrix)[:, 1], dtype=np.float64)
+    return np.asarray(model.predict(matrix), dtype=np.float64).reshape(len(matrix))
+
+
+def to_onnx(model: Any, features: int, kind: str) -> bytes:
+    """Return the ONNX graph: float32 `features` [rows, k] to float32 `score` [rows]."""
+    expected = getattr(model, "n_features_in_", features)
+    if expected != features:
+        raise InvalidInput(
+            f"The model was trained on {expected} features, the transform makes {features}.",
+            hint="Train on the matrix that the fitted transform returns.",
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converters warn about themselves
+        converted = _convert(model, features, classifier=kind == "binary")
+    return graph.one_score(converted, column=1 if kind == "binary" else None)
+
+
+def native(model: Any) -> bytes:  # noqa: ARG001 - the seam's signature
+    """Return nothing: scikit-learn has no safe format of its own."""
+    return b""
+
+
+def importance(model: Any, names: tuple[str, ...]) -> Mapping[str, float]:
+    """Return each feature's share of the splits' gain, or of the weights behind a scaler; otherwise nothing."""
+    steps = [step for _, step in getattr(model, "steps", [("", model)])]
+    last = steps[-1]
+    weights = getattr(last, "feature_importances_", None)
+    if weights is None and any(type(step).__name__ == "StandardScaler" for step in steps[:-1]):
+        weights = getattr(last, "coef_", None)  # weights of unscaled features are in different units
+    if weights is None:
+        return {}
+    share = np.abs(np.asarray(weights, dtype=np.float64)).reshape(-1)
+    if len(share) != len(names) or share.sum() <= 0:
+        return {}
+    return dict(zip(names, (share / share.sum()).tolist(), strict=True))
+
+
+def _convert(model: Any, features: int, *, classifier: bool) -> Any:
+    from skl2onnx import convert_sklearn  # noqa: PLC0415 - slow: brings every converter
+    from skl2onnx.common.data_types import FloatTensorType  # noqa: PLC0415
+
+    options = {"zipmap": False} if classifier else None
+    return convert_sklearn(
+        model,
+        initial_types=[(graph.INPUT, FloatTensorType([None, features]))],
+        target_opset={"": graph.OPSET, "ai.onnx.ml": graph.ML_OPSET},
+        options=options,
+    )

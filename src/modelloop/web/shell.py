@@ -1,0 +1,256 @@
+"""From a list of routes to a web application: whoever may not is refused before any action is called.
+
+Every request passes the same points in the same order: host, origin, actor, right, size and form of the body, action,
+encoding. Actions are sync and run in threads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jinja2 import Environment
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route as Address
+
+from ..ground.core.errors import (
+    AddressRefused,
+    BodyTooLarge,
+    Denied,
+    InvalidInput,
+    ModelloopError,
+    NotFound,
+    Unauthenticated,
+)
+from ..ground.core.records import Actor, Role
+from ..ground.core.rights import Right, require
+from ..ground.http import Call, Page, Route
+from ..ground.replies import encode, plain
+from ..ground.store.context import Context
+from .openapi import document
+from .session import SESSION_LIVES, Doorkeeper
+
+LARGEST_BODY = 8_000_000
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_STATIC = Path(__file__).parent / "static"
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_NOBODY = Actor("nobody", Role.VIEWER)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all requests share."""
+
+    ctx: Context
+    project: Any
+    project_dir: Path
+    door: Doorkeeper
+    hosts: frozenset[str]
+    """Names under which the site may be called."""
+    pages: Environment
+
+
+def build(site: Site, routes: Sequence[Route]) -> Starlette:
+    """Return the application: the routes under /api, their pages, the API document, static files, and nothing else."""
+    addresses = [Address("/health", _health, methods=["GET"]), Address("/static/{name}", _static, methods=["GET"])]
+    for route in routes:
+        addresses.append(Address("/api" + route.path, _Json(site, route), methods=[route.method]))
+        if route.page is not None:
+            addresses.append(Address(route.page.path, _Html(site, route, route.page), methods=["GET"]))
+    api = Route("GET", "/openapi.json", lambda _call: document(routes), Right.READ)
+    addresses.append(Address("/api/openapi.json", _Json(site, api), methods=["GET"]))
+    return Starlette(
+        routes=addresses,
+        middleware=[],
+        exception_handlers={HTTPException: _no_such_address, ModelloopError: _refused, Exception: _broken},
+    )
+
+
+class Guarded:
+    """Wraps the application: refuses foreign hosts and origins, adds the protecting headers to every answer."""
+
+    def __init__(self, inner: Starlette, hosts: frozenset[str]) -> None:
+        self._inner = inner
+        self._hosts = hosts
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+
+        async def shielded(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                present = {name for name, _ in message["headers"]}
+                extra = [(n.encode(), v.encode()) for n, v in _HEADERS.items() if n.encode() not in present]
+                message = {**message, "headers": [*message["headers"], *extra]}
+            await send(message)
+
+        try:
+            self._check(Request(scope))
+        except ModelloopError as error:
+            await _error(error)(scope, receive, shielded)
+            return
+        await self._inner(scope, receive, shielded)
+
+    def _check(self, request: Request) -> None:
+        host = request.headers.get("host", "")
+        if (urlsplit(f"//{host}").hostname or "") not in self._hosts:
+            raise AddressRefused(f"This site is not called {host[:100]!r}.", hint="Use the address `modelloop up` printed.")
+        origin = request.headers.get("origin")
+        if request.method not in _SAFE and origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            raise Denied(f"A page of {origin[:100]!r} may not change anything here.")
+
+
+class _Endpoint:
+    """What JSON and pages have in common: actor, right, body, action."""
+
+    def __init__(self, site: Site, route: Route) -> None:
+        self.site = site
+        self.route = route
+
+    def actor(self, request: Request) -> Actor:
+        door, now = self.site.door, self.site.ctx.now()
+        header = request.headers.get("authorization")
+        found = door.bearer(header) if header else door.session(request.cookies.get(cookie_name(request)), now)
+        if found is None and self.route.right is not Right.PUBLIC:
+            raise Unauthenticated(
+                "This needs a session or a token." if header is None else "The token is not valid.",
+                hint="Browsers: open the address that `modelloop page` prints. Programs: Authorization: Bearer and the "
+                "content of .modelloop/secrets/token.",
+            )
+        if header is None and request.method not in _SAFE and "origin" not in request.headers:
+            raise Denied("A session may change things only from its own page (no Origin was sent).")
+        return found or _NOBODY
+
+    async def result(self, request: Request) -> Any:
+        actor = self.actor(request)
+        require(actor, self.route.right)
+        call = Call(
+            self.site.ctx.by(actor),
+            self.site.project,
+            self.site.project_dir,
+            dict(request.path_params),
+            dict(request.query_params),
+            {} if request.method in _SAFE else await _body(request),
+        )
+        return await run_in_threadpool(self.route.action, call)
+
+
+class _Json(_Endpoint):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        answer = await self.result(Request(scope, receive))
+        data = await run_in_threadpool(encode, answer)
+        await Response(data, media_type="application/json")(scope, receive, send)
+
+
+class _Html(_Endpoint):
+    def __init__(self, site: Site, route: Route, page: Page) -> None:
+        super().__init__(site, route)
+        self._page = page
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        await (await self._answer(request))(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        if "token" in request.query_params:
+            return self._enter(request)
+        try:
+            answer = await self.result(request)
+        except ModelloopError as error:
+            return HTMLResponse(self._render("refused.html", error.as_json()), status_code=error.status)
+        return HTMLResponse(await run_in_threadpool(self._render, self._page.template, answer))
+
+    def _enter(self, request: Request) -> Response:
+        session = self.site.door.redeem(request.query_params["token"], self.site.ctx.now())
+        if session is None:
+            error = Unauthenticated("This address was opened before, or is too old.", hint="Get a new one: `modelloop page`.")
+            return HTMLResponse(self._render("refused.html", error.as_json()), status_code=error.status)
+        answer = RedirectResponse(request.url.path, status_code=303)
+        answer.set_cookie(
+            cookie_name(request), session, max_age=int(SESSION_LIVES.total_seconds()), httponly=True, samesite="strict",
+            secure=request.url.scheme == "https",
+        )  # fmt: skip
+        return answer
+
+    def _render(self, template: str, answer: Any) -> str:
+        return self.site.pages.get_template(template).render(it=plain(answer), project=plain(self.site.project.project))
+
+
+def cookie_name(request: Request) -> str:
+    """Return the session's name: with the port, since browsers share cookies between the ports of a host."""
+    server = request.scope.get("server") or ("", 0)
+    return f"modelloop_{server[1]}"
+
+
+async def _body(request: Request) -> Mapping[str, Any]:
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > LARGEST_BODY:
+            raise BodyTooLarge(f"The body is larger than {LARGEST_BODY} bytes.", hint="Send it in parts.")
+    try:
+        value = json.loads(data or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"The body is not JSON: {str(error)[:200]}.") from error
+    if not isinstance(value, dict):
+        raise InvalidInput(f"The body is a JSON {type(value).__name__}.", hint="Expected an object: {...}.")
+    return value
+
+
+def _error(error: ModelloopError) -> Response:
+    return Response(encode(error.as_json()), status_code=error.status, media_type="application/json")
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ModelloopError)
+    return _error(error)
+
+
+async def _no_such_address(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        answer = _error(InvalidInput(f"{request.method} is not understood at {request.url.path[:200]}."))
+        answer.status_code = 405
+        return answer
+    return _error(NotFound(f"There is nothing at {request.url.path[:200]}.", hint="/api/openapi.json lists all addresses."))
+
+
+async def _broken(_request: Request, _error_: Exception) -> Response:
+    """Say only that it broke; Starlette raises it again and uvicorn writes it to the log."""
+    body = {"error": "Something broke in the control process; its log says what.", "code": "ML000"}
+    return Response(encode(body), status_code=500, media_type="application/json")
+
+
+async def _health(_request: Request) -> Response:
+    return Response(b'{"live":true}', media_type="application/json")
+
+
+async def _static(request: Request) -> Response:
+    path = _STATIC_FILES.get(request.path_params["name"])
+    if path is None:
+        raise HTTPException(404)
+    headers = {"cache-control": "no-cache"}
+    return Response(await run_in_threadpool(path.read_bytes), media_type=_TYPES[path.suffix], headers=headers)
+
+
+_STATIC_FILES: Mapping[str, Path] = {path.name: path for path in _STATIC.iterdir() if path.suffix in _TYPES}
+"""Name -> file: a name from a request is looked up, never made a path."""
+
