@@ -14,6 +14,7 @@ from modelloop.ground.store.context import Context
 from modelloop.testing.fakes import make_context
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "house"))
 
 from servers import ACCESS, SECRET, Servers
 

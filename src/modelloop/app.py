@@ -1,7 +1,7 @@
 """The only place that builds things: the project's folder -> settings -> database, bytes, Context, Project.
 
-Settings are about the machine (where facts and bytes are, ports, who may call) and come from the environment; the project
-file is about the model and is the same everywhere.
+Settings are about the machine (where facts and bytes are, ports, who may call) and come from the environment; the
+project file is about the model and is the same everywhere.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class Client:
         )
 
     def get(self, path: str, **query: str | int) -> Any:
-        """Return what is at `path`; raises the ModelloopError that the server names, StoreUnavailable where none answers."""
+        """Return what is at `path`; raises the error that the server names, StoreUnavailable where none answers."""
         return self._answer("GET", path, params=query)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:

@@ -1,7 +1,7 @@
 """`modelloop up`: start the processes, start again what died, end all of them together.
 
-Only processes started here are ever signalled, by their own handle. Children die with the supervisor (Linux: a parent-death
-signal), so a SIGKILL of it leaves nothing behind. What runs where stands in `.modelloop/up.json`.
+Only processes started here are ever signalled, by their own handle. Children die with the supervisor (Linux: a
+parent-death signal), so a SIGKILL of it leaves nothing behind. What runs where stands in `.modelloop/up.json`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def programs(settings: Settings) -> tuple[Settings, list[Program]]:
     place = ("--project", str(chosen.project_dir))
     control = f"http://{_bracketed(chosen.host)}:{chosen.control_port}"
     listed = [
-        Program("control", "control", (*start, "control", *place, "--port", str(chosen.control_port)), control, "/health")
+        Program(
+            "control", "control", (*start, "control", *place, "--port", str(chosen.control_port)), control, "/health"
+        )
     ]
     for number in range(1, chosen.workers + 1):
         name = "worker" if chosen.workers == 1 else f"worker{number}"
@@ -76,7 +78,9 @@ def programs(settings: Settings) -> tuple[Settings, list[Program]]:
     for number in range(1, chosen.gateways + 1):
         port = chosen.gateway_port + number - 1
         address = f"http://{_bracketed(chosen.host)}:{port}"
-        listed.append(Program(f"gateway{number}", "gateway", gateway_argv(chosen, port, f"g{number}"), address, "/v2/health/live"))
+        listed.append(
+            Program(f"gateway{number}", "gateway", gateway_argv(chosen, port, f"g{number}"), address, "/v2/health/live")
+        )
     return chosen, listed
 
 
@@ -206,7 +210,10 @@ def alone(home: Path) -> Iterator[None]:
 def keep_up(supervisor: Supervisor, *, when_ready: Callable[[], None], ready_within: float = 60.0) -> None:
     """Run until SIGINT or SIGTERM; raises NotReady where the processes never come up."""
     asked: list[int] = []
-    before = {number: signal.signal(number, lambda got, _frame: asked.append(got)) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, lambda got, _frame: asked.append(got))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     told, deadline = False, time.monotonic() + ready_within
     try:
         while not asked:
@@ -215,7 +222,9 @@ def keep_up(supervisor: Supervisor, *, when_ready: Callable[[], None], ready_wit
                 when_ready()
                 told = True
             if not told and time.monotonic() > deadline:
-                raise NotReady(f"The processes did not come up within {ready_within:.0f} s.", hint="Read .modelloop/logs.")
+                raise NotReady(
+                    f"The processes did not come up within {ready_within:.0f} s.", hint="Read .modelloop/logs."
+                )
             time.sleep(LOOK_EVERY)
     finally:
         supervisor.end()
@@ -256,7 +265,7 @@ def _with_ports(settings: Settings) -> Settings:
 def free_ports(host: str, count: int, *, but: int = 0) -> int:
     """Return the first of `count` free ports in a row.
 
-    Below the range from which the system gives ports to outgoing connections: a process that is started again finds its port.
+    Below the range from which the system gives ports to outgoing connections: a process started again finds its port.
     """
     for _ in range(200):
         first = 10_000 + secrets.randbelow(20_000)

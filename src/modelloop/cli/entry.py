@@ -60,7 +60,9 @@ def main(tokens: Sequence[str] | None = None) -> int:
         )
         return result if isinstance(result, int) else 0
     except CycloptsError as error:
-        sys.stderr.write(f"error: {error}\n  `modelloop --help` and `modelloop COMMAND --help` say what is understood.\n")
+        sys.stderr.write(
+            f"error: {error}\n  `modelloop --help` and `modelloop COMMAND --help` say what is understood.\n"
+        )
         return 2
     except KeyboardInterrupt:
         return 130

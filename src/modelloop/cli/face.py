@@ -52,10 +52,12 @@ class Answer:
     show: Callable[[Console], None]
     code: int = 0
     """The command's exit code: 1 where what was asked for did not come about."""
+    told: bool = False
+    """The act has already printed what there is to print."""
 
 
 def act(target: str, face: Face, **arguments: Any) -> int:
-    """Run `target` (MODULE:FUNCTION below `cli.acts`) at a desk on the project, print its answer, return the exit code."""
+    """Run `target` (MODULE:FUNCTION below `cli.acts`) at a desk, print its answer, return the exit code."""
     from .desk import Desk  # noqa: PLC0415 - opens the store: nothing that help may pay for
 
     module, _, function = target.partition(":")
@@ -75,6 +77,8 @@ def act(target: str, face: Face, **arguments: Any) -> int:
 
 
 def _say(answer: Answer, face: Face) -> int:
+    if answer.told:
+        return answer.code
     if face.json:
         from ..ground.replies import encode  # noqa: PLC0415 - as above
 

@@ -1,4 +1,4 @@
-"""Stage 1, data. In: files that arrive at a source, and the contract they must keep. Out: immutable versions of datasets.
+"""Stage 1, data. In: files that arrive at a source, and the contract they must keep. Out: immutable dataset versions.
 
-What breaks the contract never gets in: it is set aside with the reasons, row by row, and the report says what was checked.
+What breaks the contract never gets in: it is set aside with the reasons, row by row; the report says what was checked.
 """

@@ -1,7 +1,7 @@
-"""From what a file holds to what the contract says, value by value: what does not fit is kept as text and reported. Pure.
+"""From what a file holds to what the contract says, value by value: what does not fit is kept as text. Pure.
 
-Text for numbers, booleans, times and dates may be blank, NA, N/A, NaN, null or None: that is a missing value. A time without a
-zone is UTC. NaN in a float column is a missing value; infinity is no number.
+Text for numbers, booleans, times and dates may be blank, NA, N/A, NaN, null or None: that is a missing value. A time
+without a zone is UTC. NaN in a float column is a missing value; infinity is no number.
 """
 
 from __future__ import annotations
@@ -31,15 +31,27 @@ def wrong_types(raw: pl.DataFrame, contract: ContractSettings) -> dict[str, str]
 
 def cast(raw: pl.DataFrame, contract: ContractSettings, file: str) -> pl.DataFrame:
     """Return the contract's columns as its types, and `__raw:NAME` with the text of values that do not fit."""
-    made = [pl.lit(file).alias(FILE), pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(ROW)]
+    values = []
     for name, column in contract.columns.items():
-        source, dtype = pl.col(name), raw.schema[name]
-        value = _value(source, dtype, column.type)
+        value = _value(pl.col(name), raw.schema[name], column.type)
         assert value is not None, f"{name} passed wrong_types"
-        failed = _present(source, dtype, column.type) & value.is_null()
-        made.append(value.cast(TYPES[column.type]).alias(name))
-        made.append(pl.when(failed).then(source.cast(pl.String)).alias(RAW + name))
-    return raw.select(made)
+        values.append(value.cast(TYPES[column.type]).alias(name))
+    typed = raw.select(values)
+    misfits = [
+        _misfits(raw.get_column(name), typed.get_column(name), contract.columns[name].type) for name in typed.columns
+    ]
+    return typed.with_columns(
+        pl.lit(file).alias(FILE), pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(ROW), *misfits
+    )
+
+
+def _misfits(raw: pl.Series, value: pl.Series, target: ColumnType) -> pl.Series:
+    """Return the text of what was there and did not become a value; most columns have none and cost nothing."""
+    name = RAW + raw.name
+    if raw.null_count() == value.null_count():
+        return pl.repeat(None, len(raw), dtype=pl.String, eager=True).alias(name)
+    failed = _present(pl.col(raw.name), raw.dtype, target) & pl.lit(value.is_null())
+    return raw.to_frame().select(pl.when(failed).then(pl.col(raw.name).cast(pl.String)).alias(name)).to_series()
 
 
 def _value(source: pl.Expr, dtype: pl.DataType, target: ColumnType) -> pl.Expr | None:

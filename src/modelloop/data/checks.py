@@ -1,4 +1,4 @@
-"""The contract's checks on typed rows: one query counts the violations of all of them; only those found cost more. Pure."""
+"""The contract's checks on typed rows: one query counts the violations of all; only those found cost more. Pure."""
 
 from __future__ import annotations
 
@@ -102,8 +102,12 @@ def _whole_key(contract: ContractSettings) -> pl.Expr:
 
 
 def _known(typed: pl.DataFrame, contract: ContractSettings, known_keys: pl.DataFrame) -> pl.Series:
-    marked = known_keys.unique().with_columns(pl.lit(value=True).alias("__known"))
     keys = typed.select(contract.key)
+    marked = (
+        known_keys.select(pl.col(name).cast(dtype) for name, dtype in keys.schema.items())
+        .unique()
+        .with_columns(pl.lit(value=True).alias("__known"))
+    )
     joined = keys.join(marked, on=list(contract.key), how="left", maintain_order="left")
     return joined.get_column("__known").fill_null(value=False)
 

@@ -73,4 +73,4 @@ def _column_mistakes(name: str, column: ColumnSettings) -> Iterator[str]:
             pl.Series([""]).str.contains(whole(column.pattern))
         except pl.exceptions.PolarsError as error:
             reason = str(error).strip().splitlines()[-1]
-            yield f"{name!r} has a pattern that cannot be used ({reason}; look-around and back-references are not known)."
+            yield f"{name!r} has a pattern that cannot be used (no look-around, no back-references): {reason}"

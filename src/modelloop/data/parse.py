@@ -43,7 +43,7 @@ def _json_lines(data: bytes) -> pl.DataFrame:
         except ValueError as error:
             raise ValueError(f"line {number} is not JSON ({error})") from error
         if not isinstance(row, dict):
-            raise ValueError(f"line {number} is not a JSON object")  # noqa: TRY004 - a mistake of the file, not of ours
+            raise ValueError(f"line {number} is not a JSON object")
         rows.append(row)
         names.update(dict.fromkeys(row))
     if not rows:

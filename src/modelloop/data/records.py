@@ -11,6 +11,11 @@ from typing import Any
 import msgspec
 
 
+def clean(text: str) -> str:
+    """Return what came from a file as text that every store keeps: PostgreSQL refuses NUL."""
+    return text.replace("\x00", "\ufffd")
+
+
 class Level(StrEnum):
     """What a broken check means: single rows that can be set aside, or the whole arrival."""
 
@@ -23,7 +28,7 @@ class CheckResult:
     """One check of the contract on one arrival. `violations` is 0 where it holds."""
 
     check: str
-    """readable, columns, schema, type, null, range, one_of, pattern, key, null_rate, min_rows, unchanged or bad_rows."""
+    """readable, columns, schema, type, null, range, one_of, pattern, key, null_rate, min_rows, unchanged, bad_rows."""
     column: str
     """The column, the key's columns joined by a comma, a file, or empty."""
     level: Level
@@ -32,6 +37,10 @@ class CheckResult:
     """What was expected and what was found, in a sentence."""
     examples: tuple[str, ...] = ()
     """Up to five, each with its file and row where there is one."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", clean(self.message))
+        object.__setattr__(self, "examples", tuple(clean(one) for one in self.examples))
 
     @property
     def holds(self) -> bool:

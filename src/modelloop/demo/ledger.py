@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from ..ground.stats.two_sample import auc
 from ..ground.store.blobs import Blobs
 from ..prepare.columns import from_frame
 from ..register.package import LoadedPackage, load
-from ..ground.stats.two_sample import auc
 from .screen import Month
 from .traffic import Answer
 
@@ -51,7 +51,8 @@ class Ledger:
         if known.is_empty():
             return
         truth = known["late"].to_numpy()
-        static = self._first.scorer.score(from_frame(known, self._first.scorer.transform))
+        inputs = [column.name for column in self._first.signature.inputs]
+        static = self._first.scorer.score(from_frame(known, inputs))
         name = datetime.strptime(month + "-01", "%Y-%m-%d").strftime("%B")  # noqa: DTZ007 - a name, not a time
         told = Month(name, known.height, auc(truth, static), auc(truth, known["answered"].to_numpy().astype(np.float64)))
         self.months.append(told)

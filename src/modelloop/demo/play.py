@@ -21,7 +21,7 @@ import polars as pl
 from rich.console import Console
 
 from ..client import Client
-from ..ground.core.errors import ModelloopError, NotReady
+from ..ground.core.errors import ModelloopError, NotReady, StoreUnavailable
 from .chapters import Chapter, chapters
 from .ledger import Ledger
 from .screen import LiveScreen, PlainScreen, Screen
@@ -82,6 +82,7 @@ class Player:
         self.settle(day)
         for month in self.ledger.months_before(day + timedelta(days=1)):
             self.screen.month(month)
+        self.screen.day(day, (day - OPENING) / (CLOSING - OPENING))
 
     def settle(self, day: datetime) -> None:
         """Wait until the loop has seen everything and has nothing left to compute: in compressed time, minutes are days."""
@@ -91,13 +92,14 @@ class Player:
         self.screen.event(at("2013-01-01"), "January and February arrive: flights, weather, aircraft")
         self._arrive(OPENING)
         body = {"pipeline": "train", "endpoint": ENDPOINT, "reason": "the first model"}
-        self.client.post("/api/episodes", body | {"params": {"as_of": "2013-03-01T00:00:00Z"}})
+        self._post("/api/episodes", body | {"params": {"as_of": "2013-03-01T00:00:00Z"}})
         deadline = time.monotonic() + self.play.patience
-        while self.watch.champion() is None:
+        while self.watch.champion is None:
             self.watch.look(OPENING)
             if time.monotonic() > deadline or self.watch.failed():
                 raise NotReady(f"The first model did not go live: {self.watch.failed() or 'it took too long'}.")
             time.sleep(0.1)
+        self.ledger.first_model(self.client.get("/api/models/flight-delay/1")["digest"])
 
     def _arrive(self, day: datetime) -> None:
         if day - self.landed >= WEEK or self.landed < at("2013-02-01"):
@@ -112,7 +114,18 @@ class Player:
     def _report(self, day: datetime) -> None:
         ready, self.waiting = outcomes(self.waiting, day, OUTCOME_DELAY)
         if ready:
-            self.client.post("/api/outcomes", {"endpoint": ENDPOINT, "outcomes": ready})
+            self._post("/api/outcomes", {"endpoint": ENDPOINT, "outcomes": ready})
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        """Post, and again while control is being started anew: outcomes count once however often they come."""
+        deadline = time.monotonic() + self.play.patience
+        while True:
+            try:
+                return self.client.post(path, body)
+            except StoreUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def _tell(self, story: list[Chapter], day: datetime) -> list[Chapter]:
         """Let a person have their idea when its day has come and no other turn is under way."""
@@ -122,7 +135,7 @@ class Player:
         self.screen.event(day, chapter.idea, "magenta")
         body = {"pipeline": "train", "endpoint": ENDPOINT, "reason": chapter.idea}
         try:
-            self.client.post("/api/episodes", body | {"params": chapter.params(day)})
+            self._post("/api/episodes", body | {"params": chapter.params(day)})
         except ModelloopError as error:
             if error.status != 409:
                 raise
@@ -151,7 +164,7 @@ def demo(folder: Path | None = None, *, until: str = "2014-01-01", flights_a_day
         world = building.result()
         desks = Desks(address.gateway_host, address.gateway_port, ENDPOINT, model_inputs(world))
         ledger = Ledger(place)
-        player = Player(play, screen, client, world, desks, ledger, Watch(client, screen, ENDPOINT))
+        player = Player(play, screen, client, world, desks, ledger, Watch(client, screen, ENDPOINT, ledger))
         try:
             player.perform()
         finally:

@@ -1,9 +1,9 @@
 """The prediction log: what gateways append before they answer, and what the control side reads.
 
 A file is a row of frames: length and CRC-32 of the payload (both 4 bytes, little-endian), then the payload in
-MessagePack. A group of frames is written with one write(2), so a killed process loses at most answers it had not sent. A
-machine that loses power may leave a torn last frame: the reader stops before it, and no writer ever appends behind it,
-because a writer always begins a new file.
+MessagePack. A group of frames is written with one write(2), so a killed process loses at most answers it had not sent.
+A machine that loses power may leave a torn last frame: the reader stops before it, and no writer ever appends behind
+it, because a writer always begins a new file.
 """
 
 from __future__ import annotations

@@ -238,15 +238,15 @@ def set_shadows(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
         prediction.update()
         .where(c.id == sa.bindparam("of_id"), c.row == sa.bindparam("of_row"))
         .values(
-            shadow_version=sa.bindparam("version"),
-            shadow_score=sa.bindparam("score"),
-            shadow_error=sa.bindparam("failure"),
+            shadow_version=sa.bindparam("by_version"),
+            shadow_score=sa.bindparam("its_score"),
+            shadow_error=sa.bindparam("its_failure"),
         )
     )
     connection.execute(query, list(rows))
 
 
-def stage_rows(connection: Connection, name: str, generation: int, since: datetime) -> Sequence[sa.Row[Any]]:
+def stage_rows(connection: Connection, name: str, generation: int, since: datetime) -> Sequence[Any]:
     """Return what was answered since a stage was published and began, for its verdict."""
     c = prediction.c
     columns = (c.row, c.arm, c.version, c.score, c.milliseconds, c.error, c.label, c.label_seq)

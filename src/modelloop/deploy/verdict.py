@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..ground.stats import sequential
+from ..ground.stats.sequential import mean_sequence, rate_bound
 from .records import ArmEvidence, GatewayReport, StageVerdict
 from .settings import RolloutSettings
 
@@ -82,7 +82,7 @@ def judge_shadow(evidence: Evidence, policy: RolloutSettings) -> StageVerdict:
         return StageVerdict(WORSE, harm, numbers)
     rows = len(evidence.pairs)
     if rows:
-        low, high = sequential.mean_sequence(evidence.pairs, -1.0, 1.0, policy.alpha / 2)
+        low, high = mean_sequence(evidence.pairs, lower=-1.0, upper=1.0, alpha=policy.alpha / 2)
         numbers |= {"difference": float(evidence.pairs.mean()), "low": low, "high": high, "margin": policy.margin}
         said = (
             f"On {rows} labelled rows the challenger's mean loss differs by {evidence.pairs.mean():+.4f} "
@@ -141,7 +141,7 @@ def _errors(evidence: Evidence, policy: RolloutSettings, numbers: dict[str, Any]
     asked, failed = evidence.challenger.asked, evidence.challenger.failed
     if not failed:
         return None
-    low, high = sequential.rate_sequence(failed, asked, policy.alpha / 2)
+    low, high = rate_bound(failed, asked, policy.alpha / 2)
     numbers |= {"error_rate": failed / asked, "error_low": low, "error_high": high}
     if low <= policy.max_error_rate:
         return None
@@ -157,8 +157,8 @@ def _loss_harm(evidence: Evidence, policy: RolloutSettings, numbers: dict[str, A
     new, old = evidence.challenger_losses, evidence.champion_losses
     if not len(new) or not len(old):
         return None
-    new_low, new_high = sequential.mean_sequence(new, 0.0, 1.0, policy.alpha / 4)
-    old_low, old_high = sequential.mean_sequence(old, 0.0, 1.0, policy.alpha / 4)
+    new_low, new_high = mean_sequence(new, lower=0.0, upper=1.0, alpha=policy.alpha / 4)
+    old_low, old_high = mean_sequence(old, lower=0.0, upper=1.0, alpha=policy.alpha / 4)
     numbers |= {"low": new_low - old_high, "high": new_high - old_low, "margin": policy.margin}
     if new_low - old_high <= policy.margin:
         return None

@@ -21,32 +21,43 @@ def compare(
     """Return challenger minus champion in units of the metric, with the interval of that difference.
 
     AUC: DeLong's covariance; means of row losses: the paired mean; RMSE and R2: paired bootstrap (`seed`). Raises as
-    `metrics.compute` does, and EvidenceMissing for fewer than two rows.
+    `metrics.compute` does, and EvidenceMissing where the rows are too few to tell.
     """
     y, challenger = checked(metric, y, challenger)
     _, champion = checked(metric, y, champion)
     if len(y) < 2:
         raise EvidenceMissing("A single row cannot tell two models apart.")
-    if metric == "auc":
-        return _auc(y, challenger, champion, confidence)
     ours, theirs = row_losses(metric, y, challenger), row_losses(metric, y, champion)
-    if ours is not None and theirs is not None:
-        _, interval = mean_difference(ours, theirs, confidence)
-        return _result(metric, (float(ours.mean()), float(theirs.mean())), interval, "paired mean", (len(y), confidence))
-    both = r2_columns(y, challenger), r2_columns(y, champion)
+    if metric == "auc":
+        method, found = "DeLong", auc_difference(y > 0.5, challenger, champion, confidence)
+    elif ours is not None and theirs is not None:
+        method, found = "paired mean", mean_difference(ours, theirs, confidence)
+    else:
+        method, found = "paired bootstrap", _resampled(metric, y, (challenger, champion), confidence, seed)
+    (value, other), (low, high) = found
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise EvidenceMissing(f"{len(y)} rows are too few to compare {metric} on.")
+    return Comparison(metric, value, other, value - other, low, high, len(y), method, confidence)
+
+
+def _resampled(
+    metric: str, y: Floats, scores: tuple[Floats, Floats], confidence: float, seed: int
+) -> tuple[tuple[float, float], Interval]:
     of_means = r2_of_means if metric == "r2" else _rmse_of_means
-    columns = np.column_stack(both)
+    columns = np.column_stack([r2_columns(y, score) for score in scores])
+
+    def both(means: Floats) -> tuple[Floats, Floats]:
+        return of_means(means[:, :3]), of_means(means[:, 3:])
 
     def difference(means: Floats) -> Floats:
-        return of_means(means[:, :3]) - of_means(means[:, 3:])
+        first, second = both(means)
+        return first - second
 
-    first, second = (float(of_means(part.mean(axis=0, keepdims=True))[0]) for part in both)
+    first, second = both(columns.mean(axis=0, keepdims=True))
     interval = bootstrap_interval(columns, difference, seed=seed, confidence=confidence, repeats=REPEATS)
-    return _result(metric, (first, second), interval, "paired bootstrap", (len(y), confidence))
+    return (float(first[0]), float(second[0])), interval
 
 
-def _auc(y: Floats, challenger: Floats, champion: Floats, confidence: float) -> Comparison:
-    positive = y > 0.5
-    ours, theirs = delong_values(positive, challenger, champion)
-    _, interval = auc_difference(positive, challenger, champion, confidence)
-    return _result("auc", (ours, theirs), interval, "DeLong", (len(y), confidence))
+def _rmse_of_means(means: Floats) -> Floats:
+    found: Floats = np.sqrt(means[:, 0])
+    return found

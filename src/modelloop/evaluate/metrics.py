@@ -16,51 +16,47 @@ from .records import Direction, Metric, Score
 
 Floats = npt.NDArray[np.float64]
 
-METRICS: Mapping[str, Metric] = MappingProxyType(
-    {
-        metric.name: metric
-        for metric in (
-            Metric(
-                "auc",
-                "The chance that of one positive and one negative case, picked blindly, the positive has the higher score; "
-                "0.5 is guessing, 1 is perfect.",
-                Direction.HIGHER,
-            ),
-            Metric(
-                "log_loss",
-                "How surprised the probabilities are by the truth, on average; 0 is perfect, and being sure and wrong costs most.",
-                Direction.LOWER,
-            ),
-            Metric(
-                "brier",
-                "The squared distance between the probability and what happened (0 or 1), on average; 0 is perfect.",
-                Direction.LOWER,
-            ),
-            Metric("mae", "How far the answer is from the truth, on average, in the label's own unit.", Direction.LOWER),
-            Metric(
-                "rmse",
-                "How far the answer is from the truth, in the label's own unit, where large misses weigh more.",
-                Direction.LOWER,
-            ),
-            Metric(
-                "r2",
-                "The share of the label's ups and downs that the answers explain; 0 is always answering the mean, 1 is perfect.",
-                Direction.HIGHER,
-            ),
-        )
-    }
+_KNOWN = (
+    Metric(
+        "auc",
+        "The chance that of one positive and one negative case, picked blindly, the positive has the higher score; "
+        "0.5 is guessing, 1 is perfect.",
+        Direction.HIGHER,
+    ),
+    Metric(
+        "log_loss",
+        "How surprised the probabilities are by the truth, on average; 0 is perfect, being sure and wrong costs most.",
+        Direction.LOWER,
+    ),
+    Metric(
+        "brier",
+        "The squared distance between the probability and what happened (0 or 1), on average; 0 is perfect.",
+        Direction.LOWER,
+    ),
+    Metric("mae", "How far the answer is from the truth, on average, in the label's own unit.", Direction.LOWER),
+    Metric(
+        "rmse",
+        "How far the answer is from the truth, in the label's own unit, where large misses weigh more.",
+        Direction.LOWER,
+    ),
+    Metric(
+        "r2",
+        "The share of the label's ups and downs that the answers explain; 0 is always answering the mean, 1 perfect.",
+        Direction.HIGHER,
+    ),
 )
+METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _KNOWN})
 
 _SURE = 1e-7
-"""Log loss takes a probability as no surer than this: scores are single precision, and one wrong certainty is not infinite."""
+"""No probability counts as surer in log loss: scores are single precision, and one wrong certainty is not infinite."""
 
 
 def compute(metric: str, y: Floats, score: Floats, confidence: float = 0.95, *, seed: int = 0) -> Score:
     """Return the metric with its interval at the given confidence.
 
     AUC: DeLong on the log-odds scale; means: normal; RMSE: delta method; R2: bootstrap (`seed`). Raises EvidenceMissing
-    where the rows cannot tell (none, a single class for AUC, a constant label for R2), InvalidInput for numbers that are
-    not finite.
+    where the rows cannot tell (none, a single class for AUC, a constant label for R2), InvalidInput for numbers that
+    are not finite.
     """
     y, score = checked(metric, y, score)
     value, (low, high) = _INTERVALS[metric](y, score, confidence, seed)

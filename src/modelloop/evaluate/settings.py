@@ -50,12 +50,19 @@ class ObjectiveSettings:
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """A condition that a version must meet. A gate without enough rows answers: missing evidence."""
+    """A condition that a version must meet, answered with pass, fail or missing evidence.
+
+    A gate asks the whole interval, not the number in its middle: it passes when the worse end of the interval is good
+    enough, fails when even the better end is not, and otherwise has missing evidence: not yet shown. So does a gate
+    with fewer than `min_rows` rows, and a champion gate whose champion learned from the holdout rows. Without a
+    champion the champion gate passes. More rows, or a lower `confidence`, make intervals narrower. A slice gate passes
+    when every group with enough rows does, and fails when one fails at a confidence corrected for their number.
+    """
 
     check: Check = setting(
-        "metric: the metric's interval lies on the good side of `bound`; champion: not worse than the version that answers "
-        "now by more than `margin`, on the same rows; baseline: better than always answering the mean; slice: as metric, in "
-        "the worst group of `by`; parity: served and training answers agree within `tolerance`"
+        "metric: the metric's interval lies on the good side of `bound`; champion: not worse than the version that "
+        "answers now by more than `margin`, on the same rows; baseline: better than always answering the mean; slice: "
+        "as metric, in each group of `by`; parity: served and training answers agree within `tolerance`"
     )
     metric: MetricName | None = setting("the metric; the headline metric if left out", default=None)
     bound: float | None = setting("metric, slice: the value to reach", default=None)

@@ -1,7 +1,7 @@
 """A route as plain data, and what a request comes down to before an action sees it.
 
-Each stage lists its routes in `routes.py`. The control process serves the action's result as JSON under `/api` + path and,
-where the route has a page, as HTML at the page's address: a page and its JSON twin come from the same function. The API
+Each stage lists its routes in `routes.py`. The control process serves the action's result as JSON under `/api` + path
+and, where the route has a page, as HTML at the page's address: a page and its JSON twin come from the same function. The API
 document is derived from the same list.
 """
 

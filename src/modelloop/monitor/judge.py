@@ -1,7 +1,7 @@
 """What a window says: pass, fail, or missing evidence. Pure.
 
-Quality fails only where even the good end of its interval lies beyond the tolerated loss. The k-th interval of a version
-has the level spend(alpha, k), so the chance of any false alert over its life is at most alpha.
+Quality fails only where even the good end of its interval lies beyond the tolerated loss. The k-th interval of a
+version has the level spend(alpha, k), so the chance of any false alert over its life is at most alpha.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def missing(rows: int, reason: str) -> Reading:
     return Reading(Verdict.MISSING, reason, rows)
 
 
-def quality(score: Score, direction: Direction, *, reference: float, tolerance: float, detail: Mapping[str, Any]) -> Reading:
+def quality(
+    score: Score, direction: Direction, *, reference: float, tolerance: float, detail: Mapping[str, Any]
+) -> Reading:
     """Judge live quality against the value at registration."""
     if score.low is None or score.high is None:
         return missing(score.rows, f"{score.rows} labelled answers do not give {score.metric} an interval.")

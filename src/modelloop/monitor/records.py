@@ -21,7 +21,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What one monitor measured on one window. PASS: nothing to see; FAIL: beyond the bound; MISSING: too little evidence."""
+    """What one monitor measured on one window. PASS: nothing to see; FAIL: beyond the bound; MISSING: too few rows."""
 
     id: str
     monitor: str

@@ -34,11 +34,17 @@ class MonitorSettings:
         "any input against the training sample; score-drift: PSI of the scores against those at registration"
     )
     every: timedelta = setting("length of a window", default=timedelta(days=7))
-    label_delay: timedelta = setting("quality: how long after its end a window waits for outcomes", default=timedelta(days=1))
+    label_delay: timedelta = setting(
+        "quality: how long after its end a window waits for outcomes", default=timedelta(days=1)
+    )
     min_rows: int = setting("fewest rows in a window; below it the answer is missing evidence", default=200, least=1)
-    tolerance: float = setting("quality: a loss up to this size is no alert, in units of the metric", default=0.02, least=0)
+    tolerance: float = setting(
+        "quality: a loss up to this size is no alert, in units of the metric", default=0.02, least=0
+    )
     threshold: float = setting("drift: the PSI above which it is an alert", default=0.25, least=0)
-    alpha: float = setting("quality: chance of any false alert over the endpoint's whole life", default=0.05, least=1e-6, most=0.5)
+    alpha: float = setting(
+        "quality: chance of any false alert over the endpoint's whole life", default=0.05, least=1e-6, most=0.5
+    )
     severity: Severity = setting("note: shown only; alert: sent, and may start work", default=Severity.ALERT)
 
 
@@ -54,5 +60,7 @@ class AlertSettings:
     """Somebody who hears of alerts."""
 
     channel: Channel = setting("log: a line in the worker's log; webhook: a POST with the alert as JSON")
-    url_from: str | None = setting("webhook: the environment variable that holds the address (it may hold a secret)", default=None)
+    url_from: str | None = setting(
+        "webhook: the environment variable that holds the address (it may hold a secret)", default=None
+    )
     minimum: Severity = setting("the quietest severity that is sent", default=Severity.ALERT)

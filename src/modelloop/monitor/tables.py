@@ -32,7 +32,7 @@ signal = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("detail", JSON, nullable=False),
     sa.Column("measured_at", Time, nullable=False),
-    sa.UniqueConstraint("monitor", "endpoint", "start", name="uq_monitor_signal_window"),
+    sa.UniqueConstraint("monitor", "endpoint", "version", "start", name="uq_monitor_signal_window"),
 )
 
 alert = sa.Table(
@@ -126,7 +126,9 @@ def raise_alert(connection: Connection, raised: Alert) -> None:
 
 def resolve(connection: Connection, alert_id: str, at: datetime) -> bool:
     """Resolve an alert that fires; say whether it did."""
-    return bool(connection.execute(alert.update().where(_FIRING, alert.c.id == alert_id).values(resolved_at=at)).rowcount)
+    return bool(
+        connection.execute(alert.update().where(_FIRING, alert.c.id == alert_id).values(resolved_at=at)).rowcount
+    )
 
 
 def post(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

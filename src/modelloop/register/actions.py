@@ -91,7 +91,7 @@ def _insert(ctx: Context, model: str, digest: str, candidate: Candidate, evidenc
             digest=digest,
             verdict=evidence.evaluation.verdict,
             run=None if run is None else str(run),
-            headline=headline if math.isfinite(headline) else None,
+            headline=headline if headline is not None and math.isfinite(headline) else None,
             made_at=ctx.now(),
             made_by=ctx.actor.name,
             trained_from=candidate.trained_from,

@@ -67,7 +67,8 @@ def _score(score: Score) -> str:
         if score.low is None or score.high is None
         else f"{score.confidence:.0%} interval {score.low:.4f} to {score.high:.4f}"
     )
-    return f"{score.metric} {score.value:.4f} ({interval}, {score.rows} rows)"
+    value = "unknown" if score.value is None else f"{score.value:.4f}"
+    return f"{score.metric} {value} ({interval}, {score.rows} rows)"
 
 
 def _gates(evaluation: Evaluation) -> str:
@@ -95,7 +96,7 @@ def _training(candidate: Candidate) -> str:
         f"- parameters: {_code(candidate.params)}",
     ]
     if (study := candidate.study) is not None:
-        lines.append(f"- search: {study.method}, {len(study.trials)} trials, {study.direction} {study.metric}")
+        lines.append(f"- search: {study.method}, {len(study.trials)} trials by {study.metric}")
     if candidate.importance:
         top = sorted(candidate.importance.items(), key=lambda item: (-item[1], item[0]))[:TOP_FEATURES]
         lines.append("- weight of features: " + ", ".join(f"{_plain(name)} {share:.0%}" for name, share in top))

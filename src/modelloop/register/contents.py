@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from ..evaluate.records import Evaluation
 from ..prepare.columns import from_frame
 from ..train.records import Candidate
 from .card import card
@@ -39,22 +38,6 @@ def files_of(model: str, candidate: Candidate, evidence: Evidence, environment: 
     if candidate.native:
         files["model.native"] = candidate.native
     return files
-
-
-def decode_evaluation(data: bytes) -> Evaluation:
-    """Read `evaluation.json`. A value that was no number (a metric without evidence) was written as null."""
-    return msgspec.convert(_with_nan(msgspec.json.decode(data)), Evaluation, strict=False)
-
-
-def _with_nan(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_with_nan(part) for part in value]
-    if not isinstance(value, dict):
-        return value
-    restored = {key: _with_nan(part) for key, part in value.items()}
-    if "metric" in value and value.get("value", 0) is None:
-        restored["value"] = float("nan")
-    return restored
 
 
 def _sample(candidate: Candidate) -> Mapping[str, Any]:

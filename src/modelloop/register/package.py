@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,7 +16,6 @@ from ..ground.store.blobs import Blobs
 from ..prepare.records import Columns
 from ..prepare.transform import FittedTransform
 from ..train.scorer import Scorer
-from .contents import decode_evaluation
 from .manifest import build, open_package, read_file
 from .parity import Scores, parity
 from .records import Package, Parity, Signature
@@ -54,7 +53,7 @@ class LoadedPackage:
 
 
 def load(blobs: Blobs, digest: str) -> LoadedPackage:
-    """Load a package, every file checked against its hash; raises BlobMissing or InvalidInput."""
+    """Load a package, every file checked against its hash; raises BlobMissing, StoreUnavailable or InvalidInput."""
     package = open_package(blobs, digest)
     files = {name: read_file(blobs, package, name) for name in package.files}
     signature = _json(files, "signature.json", Signature)
@@ -66,7 +65,7 @@ def load(blobs: Blobs, digest: str) -> LoadedPackage:
         scorer=Scorer(FittedTransform.from_bytes(files["transform.json"]), files["model.onnx"]),
         sample=columns,
         expected=np.array(sample["expected"], dtype=np.float64),
-        evaluation=_read(files, "evaluation.json", decode_evaluation),
+        evaluation=_json(files, "evaluation.json", Evaluation),
         parity=_json(files, "parity.json", Parity),
         profile=_json(files, "profile.json", dict[str, Any]),
         lineage=_json(files, "lineage.json", dict[str, Any]),
@@ -74,13 +73,9 @@ def load(blobs: Blobs, digest: str) -> LoadedPackage:
 
 
 def _json(files: Mapping[str, bytes], name: str, into: type[T]) -> T:
-    return _read(files, name, lambda data: msgspec.json.decode(data, type=into))
-
-
-def _read(files: Mapping[str, bytes], name: str, decode: Callable[[bytes], T]) -> T:
     if name not in files:
         raise InvalidInput(f"The package has no {name}.", hint="Register the model again with this Modelloop.")
     try:
-        return decode(files[name])
+        return msgspec.json.decode(files[name], type=into)
     except msgspec.DecodeError as error:
         raise InvalidInput(f"{name} of the package cannot be read: {error}.") from error

@@ -54,3 +54,39 @@ class Episode:
     closed_at: datetime | None = None
     evidence: Mapping[str, Any] | None = None
     """signal, run, gates, rollout stages, result: each as it was when decided."""
+    closed_event_time: datetime | None = None
+    """Where the data's clock stood when it closed: cool-downs count from here."""
+
+
+FAILED = "failed"
+"""The verdict on a run whose candidate could not be judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a finished run of a pipeline came to: a judged version, or why there is none."""
+
+    run: str
+    version: str | None
+    verdict: str
+    """pass, fail, missing evidence, or `failed` where the candidate could not be judged."""
+    reason: str
+    evidence: Mapping[str, Any]
+    """Gates, headline, comparison, parity: JSON-ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Once around the loop."""
+
+    number: int
+    at: datetime
+    busy: bool
+    """Something is under way that ends without new traffic: a queued or running run, a version to judge or to check."""
+    predictions: int
+    """Rows taken in so far; `outcomes` likewise."""
+    outcomes: int
+    watermark: datetime | None
+    """Latest event time of any prediction."""
+    errors: Mapping[str, str]
+    """Part of the loop -> what went wrong there; the other parts went on."""

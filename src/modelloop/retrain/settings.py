@@ -24,7 +24,9 @@ class PipelineSettings:
     """A function of the project that makes candidates for a model."""
 
     function: str = setting("MODULE:FUNCTION beside the project file", pattern=r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-    inputs: Mapping[str, str] = setting("argument = dataset: the newest version is handed over as a Polars frame", factory=dict)
+    inputs: Mapping[str, str] = setting(
+        "argument = dataset: the newest version is handed over as a Polars frame", factory=dict
+    )
     model: str | None = setting(
         "the model that gets a new version from the candidate that the function returns; left out: an ordinary pipeline",
         default=None,

@@ -46,9 +46,14 @@ class DatabaseSuite:
 
     def test_an_exception_rolls_everything_back(self, db: Database) -> None:
         """And the handle stays usable."""
-        with pytest.raises(KeyError), db.transaction() as connection:
-            connection.execute(_notes.insert().values(body={}))
-            raise KeyError("stop")
+
+        def stop_halfway() -> None:
+            with db.transaction() as connection:
+                connection.execute(_notes.insert().values(body={}))
+                raise KeyError("stop")
+
+        with pytest.raises(KeyError):
+            stop_halfway()
         assert self.count(db) == 0
         with db.transaction() as connection:
             connection.execute(_notes.insert().values(body={}))
@@ -56,9 +61,9 @@ class DatabaseSuite:
 
     def test_a_broken_statement_rolls_everything_back(self, db: Database) -> None:
         """Foreign keys are enforced on both engines."""
+        insert = _notes.insert().values([{"body": {}, "parent": None}, {"body": {}, "parent": 999}])
         with pytest.raises(sa.exc.IntegrityError), db.transaction() as connection:
-            connection.execute(_notes.insert().values(body={}))
-            connection.execute(_notes.insert().values(body={}, parent=999))
+            connection.execute(insert)
         assert self.count(db) == 0
 
     def test_reading_cannot_write(self, db: Database) -> None:

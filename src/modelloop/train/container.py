@@ -53,7 +53,10 @@ def read_frame(data: bytes) -> pl.DataFrame:
     """Return the frame of an Arrow IPC file."""
     import polars  # noqa: PLC0415 - heavy; who only passes candidates on need not have it
 
-    return polars.read_ipc(io.BytesIO(data))
+    try:
+        return polars.read_ipc(io.BytesIO(data))
+    except (OSError, polars.exceptions.PolarsError) as error:
+        raise InvalidInput(f"These bytes are not an Arrow table: {error}.") from error
 
 
 def array_bytes(values: npt.NDArray[np.float64]) -> bytes:

@@ -7,9 +7,19 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from ..ground.core.errors import InvalidInput
 from ..prepare.records import Columns, InputColumn, Matrix
+
+_REFUSALS = (
+    state.Fail,
+    state.InvalidArgument,
+    state.InvalidGraph,
+    state.InvalidProtobuf,
+    state.NotImplemented,
+    state.RuntimeException,
+)
 
 
 class Prepares(Protocol):
@@ -68,7 +78,5 @@ def _session(onnx: bytes) -> ort.InferenceSession:
     options.enable_cpu_mem_arena = False
     try:
         return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    except (ort.capi.onnxruntime_pybind11_state.Fail, ort.capi.onnxruntime_pybind11_state.InvalidGraph) as error:
-        raise InvalidInput(f"ONNX Runtime cannot load the model: {error}") from error
-    except ort.capi.onnxruntime_pybind11_state.InvalidProtobuf as error:
-        raise InvalidInput(f"These bytes are not an ONNX model: {error}") from error
+    except _REFUSALS as error:
+        raise InvalidInput(f"These bytes are not an ONNX model that can be loaded: {error}.") from error

@@ -11,23 +11,22 @@ from ..ground.core.records import Verdict
 from ..monitor.records import Signal
 
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 1060.0, 36.0, 248.0
-TRACK = "M250,92 H830 A143,143 0 0 1 830,378 H250 A143,143 0 0 1 250,92 Z"
-_NODES = ((140, 92), (340, 92), (540, 92), (740, 92), (940, 92), (840, 378), (640, 378), (440, 378), (240, 378))
+_UPPER, _LOWER = 112, 384
+TRACK = f"M160,{_UPPER} H920 A136,136 0 0 1 920,{_LOWER} H160 A136,136 0 0 1 160,{_UPPER} Z"
+_NODES = (*((x, _UPPER) for x in (160, 350, 540, 730, 920)), *((x, _LOWER) for x in (825, 635, 445, 255)))
 _ARROWS = (
-    (440, 92, 0),
-    (640, 92, 0),
-    (973, 235, 90),
-    (740, 378, 180),
-    (540, 378, 180),
-    (340, 378, 180),
-    (107, 235, 270),
+    *((x, _UPPER, 0) for x in (255, 445, 635, 825)),
+    (1056, 248, 90),
+    *((x, _LOWER, 180) for x in (730, 540, 350)),
+    (24, 248, 270),
 )
 
 
 def ring(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return where the nine stages stand: five above from left to right, four below back again."""
     nodes = [
-        {**stage, "x": x, "y": y, "label": 24 if y < 200 else 434} for stage, (x, y) in zip(stages, _NODES, strict=True)
+        {**stage, "x": x, "y": y, "label": 30 if y == _UPPER else 440}
+        for stage, (x, y) in zip(stages, _NODES, strict=True)
     ]
     return {"track": TRACK, "nodes": nodes, "arrows": [{"x": x, "y": y, "turn": turn} for x, y, turn in _ARROWS]}
 
@@ -125,7 +124,8 @@ def _calendar(first: datetime, last: datetime) -> list[tuple[datetime, str]]:
 
 
 def _months(first: datetime, last: datetime) -> list[tuple[datetime, str]]:
-    ticks, month = [], first.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    ticks: list[tuple[datetime, str]] = []
+    month = first.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     while month <= last:
         if month >= first:
             ticks.append((month, f"{month:%b %Y}" if month.month == 1 or not ticks else f"{month:%b}"))

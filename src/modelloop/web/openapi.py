@@ -10,7 +10,10 @@ from ..ground.core.rights import Right
 from ..ground.http import Route
 
 _SEGMENT = re.compile(r"\{([a-z_]+)\}")
-_REFUSED = {"description": "refused", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
+_REFUSED = {
+    "description": "refused",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+}
 
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ SESSION_LIVES = timedelta(hours=12)
 
 
 class Doorkeeper:
-    """Checks tokens and sessions of one project. Holds no state: addresses that open once are files, sessions are signed."""
+    """Checks tokens and sessions of one project. No state: addresses that open once are files, sessions signed."""
 
     def __init__(self, token: str, secrets_dir: Path) -> None:
         self._token = token.encode()

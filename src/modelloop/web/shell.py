@@ -41,8 +41,8 @@ from .session import SESSION_LIVES, Doorkeeper
 LARGEST_BODY = 8_000_000
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
@@ -105,14 +105,16 @@ class Guarded:
         try:
             self._check(Request(scope))
         except ModelloopError as error:
-            await _error(error)(scope, receive, shielded)
+            await _told(error)(scope, receive, shielded)
             return
         await self._inner(scope, receive, shielded)
 
     def _check(self, request: Request) -> None:
         host = request.headers.get("host", "")
         if (urlsplit(f"//{host}").hostname or "") not in self._hosts:
-            raise AddressRefused(f"This site is not called {host[:100]!r}.", hint="Use the address `modelloop up` printed.")
+            raise AddressRefused(
+                f"This site is not called {host[:100]!r}.", hint="Use the address `modelloop up` printed."
+            )
         origin = request.headers.get("origin")
         if request.method not in _SAFE and origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             raise Denied(f"A page of {origin[:100]!r} may not change anything here.")
@@ -181,7 +183,9 @@ class _Html(_Endpoint):
     def _enter(self, request: Request) -> Response:
         session = self.site.door.redeem(request.query_params["token"], self.site.ctx.now())
         if session is None:
-            error = Unauthenticated("This address was opened before, or is too old.", hint="Get a new one: `modelloop page`.")
+            error = Unauthenticated(
+                "This address was opened before, or is too old.", hint="Get a new one: `modelloop page`."
+            )
             return HTMLResponse(self._render("refused.html", error.as_json()), status_code=error.status)
         answer = RedirectResponse(request.url.path, status_code=303)
         answer.set_cookie(
@@ -215,25 +219,27 @@ async def _body(request: Request) -> Mapping[str, Any]:
     return value
 
 
-def _error(error: ModelloopError) -> Response:
+def _told(error: ModelloopError) -> Response:
     return Response(encode(error.as_json()), status_code=error.status, media_type="application/json")
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ModelloopError)
-    return _error(error)
+    return _told(error)
 
 
 async def _no_such_address(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        answer = _error(InvalidInput(f"{request.method} is not understood at {request.url.path[:200]}."))
+        answer = _told(InvalidInput(f"{request.method} is not understood at {request.url.path[:200]}."))
         answer.status_code = 405
         return answer
-    return _error(NotFound(f"There is nothing at {request.url.path[:200]}.", hint="/api/openapi.json lists all addresses."))
+    return _told(
+        NotFound(f"There is nothing at {request.url.path[:200]}.", hint="/api/openapi.json lists all addresses.")
+    )
 
 
-async def _broken(_request: Request, _error_: Exception) -> Response:
+async def _broken(_request: Request, _error: Exception) -> Response:
     """Say only that it broke; Starlette raises it again and uvicorn writes it to the log."""
     body = {"error": "Something broke in the control process; its log says what.", "code": "ML000"}
     return Response(encode(body), status_code=500, media_type="application/json")
@@ -253,4 +259,3 @@ async def _static(request: Request) -> Response:
 
 _STATIC_FILES: Mapping[str, Path] = {path.name: path for path in _STATIC.iterdir() if path.suffix in _TYPES}
 """Name -> file: a name from a request is looked up, never made a path."""
-

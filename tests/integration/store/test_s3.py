@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from servers import Servers
 
 from modelloop.ground.core.errors import StoreUnavailable
 from modelloop.ground.store.blobs import Blobs
 from modelloop.testing.blobs import BlobsSuite
+from servers import Servers
 
 
 class TestS3(BlobsSuite):

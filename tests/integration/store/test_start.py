@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from servers import Servers
 
 from modelloop.ground.store import audit
 from modelloop.testing.fakes import make_context
+from servers import Servers
 
 STARTER = Path(__file__).with_name("starter.py")
 PROCESSES, ROUNDS, APPENDS = 8, 4, 5

@@ -119,7 +119,7 @@ def episodes_show(episode: str, /, *, face: Options = PLAIN) -> int:
     Parameters
     ----------
     episode
-        Its number, or its id ep_...
+        Its number, or its id episode_...
     """
     return act("episodes:show", face, episode=episode)
 

@@ -12,8 +12,8 @@ from ..face import PLAIN, Options, act
 def up(*, face: Options = PLAIN) -> int:
     """Start control, worker and gateway, restart what dies, end all of them with Ctrl-C.
 
-    Addresses come from MODELLOOP_HOST, MODELLOOP_CONTROL_PORT, MODELLOOP_GATEWAY_PORT and MODELLOOP_GATEWAYS. With --json:
-    one document once all is ready, then nothing more.
+    Addresses come from MODELLOOP_HOST, MODELLOOP_CONTROL_PORT, MODELLOOP_GATEWAY_PORT and MODELLOOP_GATEWAYS. With
+    --json: one document once all is ready, then nothing more.
     """
     return act("processes:up", face)
 
@@ -45,12 +45,14 @@ def gateway(
     return act("processes:gateway", face, port=port, name=name)
 
 
-def run_child(*, run: str, face: Options = PLAIN) -> int:
+def run_child(*, run: str, worker: str | None = None, face: Options = PLAIN) -> int:
     """Execute one run in this process (started by a worker).
 
     Parameters
     ----------
     run
         The run's id.
+    worker
+        The name of the worker that holds it.
     """
-    return act("processes:run_child", face, run=run)
+    return act("run_child:run_child", face, run=run, worker=worker)

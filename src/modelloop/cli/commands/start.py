@@ -29,7 +29,7 @@ def init(
     task
         What is predicted: binary or regression.
     """
-    return act("start:init", face, folder=folder, name=name, task=task)
+    return act("init:init", face, folder=folder, name=name, task=task)
 
 
 def run(
@@ -57,6 +57,4 @@ def run(
     reason
         Why, for the audit log.
     """
-    return act(
-        "start:run", face, pipeline=pipeline, params=param or [], local=local, wait=wait, reason=reason
-    )
+    return act("start:run", face, pipeline=pipeline, params=param or [], local=local, wait=wait, reason=reason)

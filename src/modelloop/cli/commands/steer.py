@@ -35,12 +35,14 @@ def rollback(endpoint: str, /, *, to: str | None = None, reason: str = "", face:
     return act("steer:rollback", face, endpoint=endpoint, to=to, reason=reason)
 
 
-def approve(rollout: str, /, *, face: Options = PLAIN) -> int:
+def approve(what: str, /, *, reason: str = "", face: Options = PLAIN) -> int:
     """Agree that a rollout goes live.
 
     Parameters
     ----------
-    rollout
-        The rollout's id; `modelloop status` shows it.
+    what
+        The endpoint where it waits, or the rollout's id.
+    reason
+        Why, for the audit log.
     """
-    return act("steer:approve", face, rollout=rollout)
+    return act("steer:approve", face, what=what, reason=reason)

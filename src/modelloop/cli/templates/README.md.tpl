@@ -9,11 +9,17 @@ A [Modelloop](https://pypi.org/project/modelloop/) project: `modelloop.toml` say
 4. `modelloop run train` (in a second terminal) trains, judges, registers, and lets the first version answer:
 
    ```sh
-   curl -s http://127.0.0.1:8901/v2/models/$name/infer -d '{"inputs": [
+   curl -s http://127.0.0.1:8901/v2/models/$name/infer -H "Content-Type: application/json" -d '{"inputs": [
      {"name": "amount", "datatype": "FP64", "shape": [1], "data": [12.5]},
      {"name": "kind", "datatype": "BYTES", "shape": [1], "data": ["a"]}]}'
    ```
 
-5. Send the truth when it is known, with the `prediction_id` of the answer: `POST /api/outcomes` of the control process
-   (`{"endpoint": "$name", "outcomes": [{"prediction_id": "...", "label": 1, "event_time": "2026-01-31T12:00:00Z"}]}`).
-   Then the loop turns by itself: `modelloop status`, `modelloop episodes`.
+5. Send the truth when it is known, with the `prediction_id` of the answer (its header and its `parameters` hold it):
+
+   ```sh
+   curl -s http://127.0.0.1:8900/api/outcomes -H "Authorization: Bearer $$(cat .modelloop/secrets/token)" \
+     -H "Content-Type: application/json" -d '{"endpoint": "$name", "outcomes": [
+       {"prediction_id": "...", "label": 1, "event_time": "2026-01-31T12:00:00Z"}]}'
+   ```
+
+Then the loop turns by itself: `modelloop status`, `modelloop monitor`, `modelloop episodes`.

@@ -63,7 +63,7 @@ min_rows = 100
 
 [gates.served-as-trained]
 check = "parity"                     # the served model answers as the training code does
-tolerance = $tolerance
+tolerance = $tolerance                   # largest difference; answers in the thousands need more: they have 7 digits
 
 # [gates.good-enough]
 # check = "metric"                   # the whole interval of the metric on the good side of the bound

@@ -1,4 +1,4 @@
-"""The steps of $name: plain functions. Call them from a test or a notebook too; Modelloop is only needed for a run."""
+"""The steps of a project: plain functions, which a test or a notebook may call too."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ class Arrived:
 def new_files(name: str, source: SourceSettings, root: Path, known: Mapping[str, tuple[Taken, ...]]) -> list[Arrived]:
     """Return the source's files that are not known by name and content, in name order.
 
-    `known` has, by file name, what was taken in before. A file whose size and time of change are those of a known one is
-    not read again. Raises NotFound, or DataRefused for a link that leads out of the folder.
+    `known` has, by file name, what was taken in before. A file whose size and time of change are those of a known
+    one is not read again. Raises NotFound, or DataRefused for a link that leads out of the folder.
     """
     place = root / source.path
     if not place.exists():
@@ -60,6 +60,8 @@ def _listed(folder: Path, form: Format) -> list[Path]:
 
 
 def _stay_inside(name: str, path: Path, folder: Path) -> None:
+    if not path.name.isprintable():
+        raise DataRefused(f"A file in the source {name!r} has an unprintable name: {path.name!a}. Rename it.")
     target = path.resolve()
     if not target.is_relative_to(folder):
         raise DataRefused(

@@ -16,7 +16,7 @@ from ...ground.core.records import Event
 from ...ground.store import audit
 from ...ground.store.context import Context
 from .. import tables
-from ..collect import Batch, read, to_parquet
+from ..collect import Batch, read
 from ..log import read_frames
 from ..records import Accepted, Outcome
 
@@ -53,11 +53,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _take(ctx: Context, batch: Batch, gateway: str, file: str, *, offset: int, end: int, rows: int) -> None:
-    parts = []
-    for endpoint, frame in batch.parts.items():
-        times = frame.get_column("_event_time")
-        described = {"digest": ctx.blobs.put(to_parquet(frame)), "rows": frame.height}
-        parts.append({"endpoint": endpoint, **described, "first": times.min(), "last": times.max()})
+    parts = _put_parts(ctx, batch)
     after = {"offset": end, "rows": rows + len(batch.predictions)}
     with ctx.db.transaction() as connection:
         if offset == 0:
@@ -68,6 +64,17 @@ def _take(ctx: Context, batch: Batch, gateway: str, file: str, *, offset: int, e
         if batch.shadows:
             tables.set_shadows(connection, batch.shadows)
         tables.insert(connection, tables.part, parts)
+
+
+def _put_parts(ctx: Context, batch: Batch) -> list[dict[str, Any]]:
+    from ..parts import by_endpoint, to_parquet  # noqa: PLC0415 - polars is heavy: only who takes something in loads it
+
+    parts = []
+    for endpoint, frame in by_endpoint(batch.answers).items():
+        times = frame.get_column("_event_time")
+        described = {"digest": ctx.blobs.put(to_parquet(frame)), "rows": frame.height}
+        parts.append({"endpoint": endpoint, **described, "first": times.min(), "last": times.max()})
+    return parts
 
 
 def record_outcomes(ctx: Context, endpoint: str, outcomes: Sequence[Outcome]) -> Accepted:

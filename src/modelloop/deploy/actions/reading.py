@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import polars as pl
 from sqlalchemy.engine import RowMapping
 
 from ...ground.core.errors import NotFound, UnknownPrediction
 from ...ground.store.context import Context
 from .. import tables
-from ..collect import join_parts
 from ..records import EndpointState, Live, Outcome, Prediction, Rollout, Route
 from .publishing import routes, to_rollout
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def endpoint_states(ctx: Context) -> list[EndpointState]:
@@ -103,6 +105,8 @@ def outcomes_of(ctx: Context, prediction_id: str) -> list[Outcome]:
 
 def inputs_between(ctx: Context, endpoint: str, start: datetime, end: datetime) -> pl.DataFrame:
     """Return raw inputs of a window, with `_id`, `_row`, `_event_time`, `_version`, `_score` beside them."""
+    from ..parts import join_parts  # noqa: PLC0415 - polars is heavy: only who reads inputs loads it
+
     with ctx.db.reading() as connection:
         digests = tables.parts_between(connection, endpoint, start, end)
     return join_parts([ctx.blobs.get(digest) for digest in digests], start, end)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy.engine import Connection, RowMapping
@@ -14,7 +14,6 @@ from ...ground.core.errors import Conflict, NotFound, RolloutRefused, StaleState
 from ...ground.core.records import Event, Verdict
 from ...ground.store import audit
 from ...ground.store.context import Context
-from ...project import Project
 from ...register import actions as register
 from ...register.records import ModelVersion
 from .. import tables
@@ -24,6 +23,9 @@ from ..rollout import OVER, first_stage, move, settled, withdrawn
 from ..settings import EndpointSettings
 from ..verdict import BETTER, NOT_YET, judge_canary, judge_check, judge_shadow
 from .publishing import policy_of, publish, reports, settle, to_rollout
+
+if TYPE_CHECKING:
+    from ...project import Project
 
 
 def start_rollout(

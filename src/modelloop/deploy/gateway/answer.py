@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import version as installed_version
 from typing import Any
 
@@ -19,6 +20,7 @@ from ...ground.core.ids import new_id
 from ..log import frame
 from ..route import ArmName, choose, shadowed
 from . import protocol
+from .edge import ForeignError, contained
 from .protocol import Asked
 from .runtime import ArmError, Live, LoadedArm, LoadedRoute, Scored, Serving, score, values_for
 from .shadow import ShadowJob
@@ -66,7 +68,7 @@ class _Call:
     prediction: str
     now: datetime
 
-    def record(self, kind: str, name: ArmName, arm: LoadedArm) -> dict[str, Any]:
+    def record(self, kind: str, name: ArmName, arm: LoadedArm, values: Mapping[str, list[Any]]) -> dict[str, Any]:
         event_time = self.asked.event_time or self.now
         facts = {
             "k": kind,
@@ -77,17 +79,18 @@ class _Call:
             "gen": self.serving.generation,
             "arm": str(name),
             "v": arm.arm.version,
-            "x": self._values(),
+            "x": self._with_others(values),
         }
         return facts if self.asked.id is None else facts | {"cid": self.asked.id}
 
-    def _values(self) -> dict[str, list[Any]]:
-        """Return the inputs that are of their column's type; one that only the challenger reads may not be."""
-        values = {}
-        for tensor in self.asked.tensors.values():
-            with suppress(RequestInvalid):
-                values[tensor.name] = checked(self.route.column(tensor.name), tensor.datatype, tensor.values)
-        return values
+    def _with_others(self, values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """Return all inputs of their column's type; what only the other version reads is not checked yet."""
+        found = dict(values)
+        for name, tensor in self.asked.tensors.items():
+            if name not in found:
+                with suppress(RequestInvalid):
+                    found[name] = checked(self.route.column(name), tensor.datatype, tensor.values)
+        return found
 
 
 class Answerer:
@@ -109,13 +112,13 @@ class Answerer:
     def answer(self, request: Request) -> Response:
         """Answer anything; never raises."""
         try:
-            return self._dispatch(request)
+            return contained(partial(self._dispatch, request))
+        except ForeignError as error:  # we are wrong somewhere, and a caller gets an answer all the same
+            self.live.errors += 1
+            print(f"gateway: {error} at {request.path[:200]!r}", file=sys.stderr, flush=True)  # noqa: T201
+            return refusal(ModelloopError("The gateway failed on this request; its log says why."))
         except ModelloopError as error:
             return refusal(error)
-        except Exception as error:  # noqa: BLE001 - edge: a caller gets an answer even where we are wrong
-            self.live.errors += 1
-            print(f"gateway: {type(error).__name__}: {error} at {request.path[:200]!r}", file=sys.stderr, flush=True)  # noqa: T201
-            return refusal(ModelloopError("The gateway failed on this request; its log says why."))
 
     def _dispatch(self, request: Request) -> Response:
         parts = _parts(request.path)
@@ -164,10 +167,10 @@ class Answerer:
         try:
             return self._answered(call, *_scored(call, name, arm))
         except ArmError as failure:
-            return self._failed(call, name, arm, failure)
+            return self._failed(call, failure)
 
     def _answered(self, call: _Call, name: ArmName, arm: LoadedArm, scored: Scored, error: str | None) -> Response:
-        record = call.record("a", name, arm)
+        record = call.record("a", name, arm, scored.values)
         record |= {"s": scored.scores, "ms": round(scored.milliseconds, 4)}
         if error is not None:
             record["err"] = error
@@ -180,9 +183,12 @@ class Answerer:
         self.live.answered += 1
         return Response(200, body, (JSON, _prediction_header(call)), frame(record), job)
 
-    def _failed(self, call: _Call, name: ArmName, arm: LoadedArm, failure: ArmError) -> Response:
+    def _failed(self, call: _Call, failure: ArmError) -> Response:
+        """A version failed and no other stood in: the champion, or one that was asked for by number."""
         self.live.errors += 1
-        record = call.record("f", name, arm) | {"err": str(failure)[:500]}
+        arm = call.pinned or call.route.champion
+        name = ArmName.CHAMPION if arm is call.route.champion else ArmName.CHALLENGER
+        record = call.record("f", name, arm, {}) | {"err": str(failure)[:500]}
         shown = ModelloopError(
             f"{arm.arm.version} could not answer: it failed in itself, not because of the request.",
             hint=f"Tell the endpoint's owner the prediction id {call.prediction}.",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...ground.core.errors import InvalidInput, ModelloopError, RequestInvalid
+from ...ground.core.errors import ModelloopError, RequestInvalid
 from ...ground.store.blobs import Blobs
 from ...prepare.records import Columns, Datatype, InputColumn
 from ...register.package import load
@@ -18,13 +19,14 @@ from ...register.parity import Scores
 from ...register.records import Signature
 from ...register.signature import array, describe
 from ..records import Arm, Route, RoutingTable, Stage
+from .edge import ForeignError, contained
 from .protocol import Asked
 from .tensors import checked
 
 Loader = Callable[[Arm], "LoadedArm"]
 
 
-class ArmError(ModelloopError):
+class ArmError(ForeignError):
     """A version could not answer, and not because of the request."""
 
 
@@ -104,9 +106,9 @@ def assemble(table: RoutingTable, held: Mapping[Arm, LoadedArm], loader: Loader)
     failed: dict[str, str] = {}
     for arm in _arms(table):
         try:
-            arms[arm] = held.get(arm) or loader(arm)
-        except Exception as error:  # noqa: BLE001 - edge: a package may fail in any way; the old table goes on
-            failed[arm.version] = f"{type(error).__name__}: {error}"
+            arms[arm] = held.get(arm) or contained(partial(loader, arm))
+        except ModelloopError as error:
+            failed[arm.version] = str(error)
     routes = {route.endpoint: _loaded(route, arms) for route in table.routes if route.champion in arms}
     return Serving(0 if failed else table.generation, routes, arms), failed
 
@@ -123,11 +125,9 @@ def score(arm: LoadedArm, asked: Asked) -> Scored:
 def run(arm: LoadedArm, columns: Columns, rows: int) -> npt.NDArray[np.float64]:
     """Return one finite answer per row; raises InvalidInput or ArmError."""
     try:
-        found = arm.scorer.score(columns)
-    except InvalidInput:
-        raise
-    except Exception as error:
-        raise ArmError(f"{arm.arm.version} failed: {type(error).__name__}: {error}") from error
+        found = contained(partial(arm.scorer.score, columns))
+    except ForeignError as error:
+        raise ArmError(f"{arm.arm.version} failed: {error}") from error
     if found.shape != (rows,) or not np.isfinite(found).all():
         raise ArmError(f"{arm.arm.version} gave an answer that is not one finite number per row.")
     return found

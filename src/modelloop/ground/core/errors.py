@@ -15,8 +15,8 @@ ModelloopError
     StaleState            ML301  the row changed between reading and writing
     RolloutRefused        ML302  the version may not be rolled out
   Unauthenticated         ML400  no token, or one that is not valid
-    Denied                ML401  the actor's role does not have the right
-    AddressRefused        ML402  an address that settings do not allow
+  Denied                  ML401  the actor's role does not have the right
+  AddressRefused          ML402  an address that settings do not allow
   DataRefused             ML500  data breaks its contract and was not committed
     LeakFound             ML501  a feature changes when the future is removed
   StepFailed              ML600  a step raised

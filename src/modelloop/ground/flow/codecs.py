@@ -1,8 +1,8 @@
 """Values to bytes and back, without pickle: nothing that is read can run code.
 
-A value becomes a JSON tree. Plain values stand for themselves; all others are objects with a tag under "$"; what is large
-(frames, arrays, long bytes) goes to a blob of its own and the tree holds its hash. The SHA-256 of the tree's bytes is the
-value's digest, so equal values have equal digests and a frame within ten results is kept once.
+A value becomes a JSON tree. Plain values stand for themselves; all others are objects with a tag under "$"; what is
+large (frames, arrays, long bytes) goes to a blob of its own and the tree holds its hash. The SHA-256 of the tree's
+bytes is the value's digest, so equal values have equal digests and a frame within ten results is kept once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import weakref
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from ..core.errors import StepFailed, ValueNotStorable
@@ -138,9 +138,7 @@ class Encoder:
             return {"$": "object", "type": name, "blob": self.put(value.to_bytes())}
         if is_dataclass(value):
             self.types.add(kind)
-            parts = {
-                f.name: self.encode(getattr(value, f.name), f"{where}.{f.name}", depth + 1) for f in fields(value)
-            }
+            parts = {f.name: self.encode(getattr(value, f.name), f"{where}.{f.name}", depth + 1) for f in fields(value)}
             return {"$": "dataclass", "type": name, "v": parts}
         return None
 
@@ -182,7 +180,7 @@ class Decoder:
         if node["$"] == "object" and hasattr(found, "from_bytes"):
             return found.from_bytes(self.get(node["blob"]))
         if is_dataclass(found) and {f.name for f in fields(found)} == set(node["v"]):
-            made = object.__new__(found)
+            made: Any = object.__new__(cast(type, found))
             for name, item in node["v"].items():
                 object.__setattr__(made, name, self.decode(item))
             return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import StepFailed
@@ -23,15 +24,13 @@ def describe(error: BaseException, *, step: str | None = None) -> RunError:
 
 
 def raised_elsewhere(error: RunError) -> Exception:
-    """Return an exception to raise here for one that was raised in another process: of the same built-in class if it has one."""
+    """Return an exception to raise here for one raised in another process; built-in classes stay what they are."""
     there = StepFailed(f"Raised in another process of the run.\n{error.traceback}")
     found = getattr(builtins, error.kind, None)
     here: Exception = StepFailed(f"{error.kind}: {error.message}")
     if isinstance(found, type) and issubclass(found, Exception):
-        try:
+        with suppress(TypeError):  # a class whose instances are not made from a message
             here = found(error.message)
-        except TypeError:  # a class whose instances are not made from a message
-            pass
     here.__cause__ = there
     return here
 

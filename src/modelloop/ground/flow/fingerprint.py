@@ -1,9 +1,10 @@
 """What code a step depends on: its own, and that of every project function, class and constant it reaches.
 
-Names are looked up as Python would (globals, closures, attributes of project modules). Code is hashed as a syntax tree, so
-comments, docstrings and layout do not count; constants are hashed by value. Code outside the project folder counts by the
-version of its package only (see `environment`). What is decided at run time (`getattr(module, name)`) counts as a use of
-the whole module; a method called on an object counts where its class is named, or is the class of an argument.
+Names are looked up as Python would (globals, closures, attributes of project modules). Code is hashed as a syntax
+tree, so comments, docstrings and layout do not count; constants are hashed by value. Code outside the project folder
+counts by the version of its package only (see `environment`). What is decided at run time (`getattr(module, name)`)
+counts as a use of the whole module; a method called on an object counts where its class is named, or is the class of
+an argument.
 """
 
 from __future__ import annotations
@@ -140,15 +141,20 @@ class Fingerprints:
         return _Part(f"module {module.__name__}", hash_bytes(digestible(source.tree).encode()), tuple(refers), module)
 
     def _constant(self, name: str, value: Any) -> _Part | None:
-        refers = [("", type(value))]
+        refers: list[tuple[str, Any]] = [("", type(value))]
         try:
             return _Part(f"value {name}", self._digest_value(value), tuple(refers), value)
-        except ValueNotStorable:
-            pass
+        except ValueNotStorable as error:
+            if ":" not in name:
+                raise ValueNotStorable(
+                    f"{name} is part of what a step depends on, and has no content hash. {error.message}",
+                    hint=error.hint,
+                ) from error
+        # A global without a value to hash (a compiled pattern, a client): the statement that made it stands for it.
+        last = name.rpartition(":")[2].rpartition(".")[2]
         for module in self.sources.modules():
-            source = self.sources.read(module.__file__ or "")
-            last = name.rpartition(".")[2].rpartition(":")[2]
-            node = source.assignment(last) if source and vars(module).get(last) is value else None
+            source = self.sources.read(module.__file__ or "") if vars(module).get(last) is value else None
+            node = source.assignment(last) if source else None
             if node is not None:
                 refers += self._references(node, vars(module), {}, set())
                 return _Part(f"value {name}", hash_bytes(digestible(node).encode()), tuple(refers), value)
@@ -172,18 +178,20 @@ class Fingerprints:
                 continue
             value = self._follow(scope[chain[0]], chain[1:])
             if value is not None:
-                found.append((f"{where}:{'.'.join(chain)}", value[0]) if value[1] else (f"{where}:{chain[0]}", value[0]))
+                thing, followed = value
+                label = ".".join(chain[: followed + 1])
+                found.append((f"closure {label}" if chain[0] in closure else f"{where}:{label}", thing))
         return found
 
-    def _follow(self, value: Any, attributes: Sequence[str]) -> tuple[Any, bool] | None:
-        """Walk through project modules; return the first thing that is none, and whether attributes were followed."""
-        followed = False
+    def _follow(self, value: Any, attributes: Sequence[str]) -> tuple[Any, int] | None:
+        """Walk through project modules; return the first thing that is none, and how many attributes led there."""
+        followed = 0
         for attribute in attributes:
             if not isinstance(value, ModuleType):
                 break
             if not self.sources.owns_module(value) or not hasattr(value, attribute):
                 return None
-            value, followed = getattr(value, attribute), True
+            value, followed = getattr(value, attribute), followed + 1
         if isinstance(value, ModuleType) and not self.sources.owns_module(value):
             return None
         return value, followed

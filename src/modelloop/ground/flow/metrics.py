@@ -48,5 +48,10 @@ class MetricBuffer:
     def flush(self) -> None:
         """Write what waits."""
         taken = self.take()
-        if taken:
-            self._write(taken)
+        try:
+            if taken:
+                self._write(taken)
+        except Exception:
+            with self._lock:  # the next flush tries again
+                self._waiting = taken + self._waiting
+            raise

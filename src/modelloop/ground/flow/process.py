@@ -15,8 +15,8 @@ _PR_SET_PDEATHSIG = 1
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when `parent` dies; end at once if it is dead already.
 
-    The kernel watches the thread that started this process: start children from a thread that lasts. The setting survives
-    `exec`. Where there is no such call (macOS), a thread looks once a second.
+    The kernel watches the thread that started this process: start children from a thread that lasts. The setting
+    survives `exec`. Where there is no such call (macOS), a thread looks once a second.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -17,7 +17,8 @@ from ..core.errors import PipelineInvalid
 def load_function(project: Path, reference: str) -> Callable[..., Any]:
     """Import and return `MODULE:FUNCTION` from the project folder; raises PipelineInvalid.
 
-    Runs the user's module: call it only in a process that runs user code, and only with a reference from the project file.
+    Runs the user's module: call it only in a process that runs user code, and only with a reference from the project
+    file.
     """
     module_name, _, name = reference.partition(":")
     module = _load(project.resolve(), module_name, reference)
@@ -27,7 +28,9 @@ def load_function(project: Path, reference: str) -> Callable[..., Any]:
         near = difflib.get_close_matches(name, have, n=1)
         raise PipelineInvalid(
             f"{reference!r} is not a function: {module_name} has no {name!r}.",
-            hint=f"Did you mean {module_name}:{near[0]}?" if near else f"Found: {', '.join(sorted(have)) or 'nothing'}.",
+            hint=f"Did you mean {module_name}:{near[0]}?"
+            if near
+            else f"Found: {', '.join(sorted(have)) or 'nothing'}.",
         )
     found: Callable[..., Any] = function
     return found
@@ -91,7 +94,9 @@ def _load(project: Path, name: str, reference: str) -> ModuleType:
         near = difflib.get_close_matches(name, importable(project), n=1)
         raise PipelineInvalid(
             f"{reference!r} is not to be found: there is no {name.replace('.', '/')}.py in {project}.",
-            hint=f"Did you mean {near[0]}?" if near else f"Modules there: {', '.join(sorted(importable(project))) or 'none'}.",
+            hint=f"Did you mean {near[0]}?"
+            if near
+            else f"Modules there: {', '.join(sorted(importable(project))) or 'none'}.",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Reading project code: which files are the project's, and the syntax tree of each function, class and constant in them."""
+"""Reading project code: which files are the project's, and the syntax tree of each function, class and constant."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Steps and pipelines are plain functions. Outside a run they are called as they are; inside, the run's session calls them.
+"""Steps and pipelines are plain functions: outside a run called as they are, inside one by the run's session.
 
-User functions take no context, so the session of the present run is found through the context variable `current`: the one
-documented exception to "no hidden state". Standard library only: user modules import this.
+User functions take no context, so the session of the present run is found through the context variable `current`: the
+one documented exception to "no hidden state". Standard library only: user modules import this.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import update_wrapper
 from types import MethodType
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from ..core.errors import PipelineInvalid
 
@@ -54,10 +54,10 @@ class _Wrapped(Generic[P, R]):
     def __init__(self, function: Callable[P, R]) -> None:
         _check_plain(function)
         self.function = function
-        update_wrapper(self, function)
+        update_wrapper(cast(Callable[..., Any], self), function)
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        return self if instance is None else MethodType(self, instance)
+        return self if instance is None else MethodType(cast(Callable[..., Any], self), instance)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lower()} {self.__qualname__}>"
@@ -75,6 +75,7 @@ class Step(_Wrapped[P, R]):
         self.seeded = seeded
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function, or inside a run have the call recorded."""
         session = current.get()
         if session is None:
             return self.function(*args, **kwargs)
@@ -82,9 +83,10 @@ class Step(_Wrapped[P, R]):
         return result
 
     def map(self, items: Iterable[Any], *args: Any, **kwargs: Any) -> list[R]:
-        """Call the step once per item (its first argument), in parallel inside a run; results in the order of the items.
+        """Call the step once per item (its first argument), in parallel inside a run; results come in order.
 
-        Each item is recorded and kept by itself. Outside a run this is `[step(item, *args, **kwargs) for item in items]`.
+        Each item is recorded and kept by itself. Outside a run this is `[step(item, *args, **kwargs) for item in
+        items]`.
         """
         session = current.get()
         if session is None:
@@ -97,6 +99,7 @@ class Pipeline(_Wrapped[P, R]):
     """A function that calls steps. Calling it never starts a run: Modelloop does, by name."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function."""
         return self.function(*args, **kwargs)
 
 
@@ -120,7 +123,7 @@ def pipeline(function: Callable[P, R], /) -> Pipeline[P, R]: ...
 @overload
 def pipeline() -> Callable[[Callable[P, R]], Pipeline[P, R]]: ...
 def pipeline(function: Callable[P, R] | None = None, /) -> Any:
-    """Mark a function as a pipeline: an ordinary function that calls steps, and may branch and loop on what they return.
+    """Mark a function as a pipeline: an ordinary one that calls steps, and may branch and loop on their results.
 
     A parameter named `seed` receives the run's seed where none is given.
     """
@@ -128,7 +131,7 @@ def pipeline(function: Callable[P, R] | None = None, /) -> Any:
 
 
 def log(name: str, value: float, *, step: int | None = None) -> None:
-    """Record a metric of the present run, with the number of the iteration where there is one. Outside a run: nothing."""
+    """Record a metric of the present run (`step`: the iteration, where there is one). Outside a run: nothing."""
     session = current.get()
     if session is not None:
         session.log(name, float(value), step)

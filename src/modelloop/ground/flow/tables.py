@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from ..store.db import JSON, BigId, Time, metadata
 from .records import RunState, StepState
@@ -106,19 +106,17 @@ def add_run(connection: Connection, values: Mapping[str, Any]) -> bool:
     return bool(connection.execute(insert).rowcount)
 
 
-def run_row(connection: Connection, run_id: str) -> Row[Any] | None:
+def run_row(connection: Connection, run_id: str) -> Any:
     """Return one run."""
     return connection.execute(sa.select(flow_run).where(flow_run.c.id == run_id)).first()
 
 
-def run_of_episode(connection: Connection, episode: str) -> Row[Any] | None:
+def run_of_episode(connection: Connection, episode: str) -> Any:
     """Return the run of an episode."""
     return connection.execute(sa.select(flow_run).where(flow_run.c.episode == episode)).first()
 
 
-def run_rows(
-    connection: Connection, *, pipeline: str | None, states: Sequence[str], limit: int
-) -> Sequence[Row[Any]]:
+def run_rows(connection: Connection, *, pipeline: str | None, states: Sequence[str], limit: int) -> Sequence[Any]:
     """Return runs, newest first."""
     query = sa.select(flow_run).order_by(flow_run.c.queued_at.desc(), flow_run.c.id.desc()).limit(limit)
     if pipeline is not None:
@@ -140,7 +138,7 @@ def change_run(connection: Connection, run_id: str, values: Mapping[str, Any], *
     return bool(connection.execute(update.values(**values)).rowcount)
 
 
-def standing(connection: Connection, run_id: str) -> Row[Any]:
+def standing(connection: Connection, run_id: str) -> Any:
     """Return state, attempt and cancel_asked: what a session checks before each write."""
     columns = (flow_run.c.state, flow_run.c.attempt, flow_run.c.cancel_asked)
     return connection.execute(sa.select(*columns).where(flow_run.c.id == run_id)).one()
@@ -174,7 +172,7 @@ def put_step(connection: Connection, values: Mapping[str, Any]) -> None:
     )
 
 
-def step_rows(connection: Connection, run_id: str) -> Sequence[Row[Any]]:
+def step_rows(connection: Connection, run_id: str) -> Sequence[Any]:
     """Return the calls of a run in order."""
     query = sa.select(flow_step).where(flow_step.c.run_id == run_id).order_by(flow_step.c.number, flow_step.c.id)
     return connection.execute(query).all()
@@ -186,7 +184,7 @@ def last_parts(connection: Connection, name: str) -> dict[str, Any] | None:
     return connection.execute(query).scalar()
 
 
-def cache_row(connection: Connection, key: str) -> Row[Any] | None:
+def cache_row(connection: Connection, key: str) -> Any:
     """Return the kept result of a key."""
     return connection.execute(sa.select(flow_cache).where(flow_cache.c.key == key)).first()
 
@@ -211,7 +209,7 @@ def drop_unfinished_metrics(connection: Connection, run_id: str) -> None:
     connection.execute(flow_metric.delete().where(flow_metric.c.run_id == run_id, lost))
 
 
-def last_metrics(connection: Connection, run_ids: Sequence[str]) -> Sequence[Row[Any]]:
+def last_metrics(connection: Connection, run_ids: Sequence[str]) -> Sequence[Any]:
     """Return (run, name, value) with the last value of each metric."""
     newest = (
         sa.select(sa.func.max(flow_metric.c.id))
@@ -219,10 +217,12 @@ def last_metrics(connection: Connection, run_ids: Sequence[str]) -> Sequence[Row
         .group_by(flow_metric.c.run_id, flow_metric.c.name)
     )
     columns = (flow_metric.c.run_id, flow_metric.c.name, flow_metric.c.value)
-    return connection.execute(sa.select(*columns).where(flow_metric.c.id.in_(newest)).order_by(flow_metric.c.name)).all()
+    return connection.execute(
+        sa.select(*columns).where(flow_metric.c.id.in_(newest)).order_by(flow_metric.c.name)
+    ).all()
 
 
-def metric_rows(connection: Connection, run_id: str, name: str) -> Sequence[Row[Any]]:
+def metric_rows(connection: Connection, run_id: str, name: str) -> Sequence[Any]:
     """Return all values of one metric in order."""
     where = (flow_metric.c.run_id == run_id, flow_metric.c.name == name)
     return connection.execute(sa.select(flow_metric).where(*where).order_by(flow_metric.c.id)).all()
@@ -236,7 +236,7 @@ def put_artifact(connection: Connection, run_id: str, name: str, digest: str) ->
     )
 
 
-def artifact_rows(connection: Connection, run_ids: Sequence[str]) -> Sequence[Row[Any]]:
+def artifact_rows(connection: Connection, run_ids: Sequence[str]) -> Sequence[Any]:
     """Return (run, name, digest)."""
     return connection.execute(sa.select(flow_artifact).where(flow_artifact.c.run_id.in_(run_ids))).all()
 

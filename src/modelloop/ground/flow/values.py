@@ -1,12 +1,14 @@
 """Foreign values: numpy arrays and scalars, Polars frames. The only file of the flow that touches either library.
 
-They are looked up in `sys.modules` when encoding (a value of a library that nobody imported cannot exist) and imported when
-a stored tag asks for them.
+They are looked up in `sys.modules` when encoding (a value of a library that nobody imported cannot exist) and
+imported when a stored tag asks for them.
 """
 
 from __future__ import annotations
 
+import importlib
 import io
+import random
 import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -20,7 +22,7 @@ FRAMES = frozenset({"frame", "lazyframe", "series"})
 
 
 def encode_foreign(value: Any, put: Put, inner: Callable[[Any, str], Node]) -> Node | None:
-    """Return the node of a numpy or Polars value, or None for any other. Raises ValueError for one without a safe form."""
+    """Return the node of a numpy or Polars value, None for any other; raises ValueError where it has no safe form."""
     if (numpy := sys.modules.get("numpy")) is not None:
         if isinstance(value, numpy.generic):
             return {"$": "scalar", "v": _array_bytes(value.reshape(1)).hex()}
@@ -40,19 +42,15 @@ def decode_foreign(node: dict[str, Any], get: Get, inner: Callable[[Node], Any])
     """Return the value of a node that `encode_foreign` made."""
     kind = node["$"]
     if kind in FRAMES:
-        import polars as pl
-
-        frame = pl.read_ipc(io.BytesIO(get(node["blob"])))
+        frame = _library("polars").read_ipc(io.BytesIO(get(node["blob"])))
         if kind == "frame":
             return frame
         return frame.lazy() if kind == "lazyframe" else frame.to_series().alias(node["name"])
-    import numpy as np
-
     if kind == "scalar":
         return _read_array(bytes.fromhex(node["v"]))[0]
     if kind == "array":
         return _read_array(get(node["blob"]))
-    objects = np.empty(len(node["v"]), dtype=object)
+    objects = _library("numpy").empty(len(node["v"]), dtype=object)
     for place, item in enumerate(node["v"]):
         objects[place] = inner(item)
     return objects.reshape(node["shape"])
@@ -60,8 +58,6 @@ def decode_foreign(node: dict[str, Any], get: Get, inner: Callable[[Node], Any])
 
 def seed_libraries(seed: int) -> Callable[[], None]:
     """Seed `random`, and numpy's global generator if it is there; return what puts both back as they were."""
-    import random
-
     numpy = sys.modules.get("numpy")
     before = random.getstate(), numpy.random.get_state() if numpy else None
     random.seed(seed)
@@ -97,6 +93,10 @@ def unchanged(value: Any, taken: Any) -> bool:
     return bool(same and value.equals(taken))
 
 
+def _library(name: str) -> Any:
+    return sys.modules.get(name) or importlib.import_module(name)
+
+
 def _encode_array(value: Any, put: Put, inner: Callable[[Any, str], Node]) -> Node:
     if value.dtype == object:
         items = [inner(item, f"[{place}]") for place, item in enumerate(value.ravel().tolist())]
@@ -105,22 +105,17 @@ def _encode_array(value: Any, put: Put, inner: Callable[[Any, str], Node]) -> No
 
 
 def _array_bytes(value: Any) -> bytes:
-    import numpy as np
-
     buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, value, allow_pickle=False)
+    _library("numpy").lib.format.write_array(buffer, value, allow_pickle=False)
     return buffer.getvalue()
 
 
 def _read_array(data: bytes) -> Any:
-    import numpy as np
-
-    return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    return _library("numpy").lib.format.read_array(io.BytesIO(data), allow_pickle=False)
 
 
 def _frame_bytes(frame: Any) -> bytes:
-    import polars as pl
-
+    pl = _library("polars")
     buffer = io.BytesIO()
     # One chunk and the plain string layout: equal frames give equal bytes, however they were put together.
     try:

@@ -40,8 +40,8 @@ def root_mean_interval(squares: Floats, confidence: float = 0.95) -> Interval:
 def logit_interval(share: float, variance: float, confidence: float = 0.95) -> Interval:
     """Return the interval of a number between 0 and 1, from its variance, made on the log-odds scale.
 
-    Pepe (2003), The Statistical Evaluation of Medical Tests for Classification and Prediction: the interval stays between 0 and 1 and holds
-    its coverage near the ends, where the plain one does not.
+    Pepe (2003), The Statistical Evaluation of Medical Tests for Classification and Prediction: it stays between 0 and
+    1 and holds its coverage near the ends, where the plain one does not.
     """
     odds = math.log(share / (1 - share))
     reach = z_value(confidence) * math.sqrt(variance) / (share * (1 - share))

@@ -34,7 +34,8 @@ def mean_sequence(values: Floats, *, lower: float, upper: float, alpha: float) -
         raise InvalidInput(f"The range is {lower} to {upper}, alpha is {alpha}.")
     if not len(values):
         return lower, upper
-    x = (np.asarray(values, dtype=np.float64) - lower) / (upper - lower)
+    values = np.asarray(values, dtype=np.float64)
+    x = (values - lower) / (upper - lower)
     if not (x.min() >= -1e-12 and x.max() <= 1 + 1e-12):
         raise InvalidInput(f"The values go from {values.min()} to {values.max()}, beyond {lower} to {upper}.")
     x = np.clip(x, 0, 1)
@@ -50,7 +51,8 @@ def rate_bound(successes: int, trials: int, alpha: float) -> Interval:
     """Return the interval for a rate after `trials` independent trials, valid at all numbers of trials together.
 
     Robbins (1970), Statistical methods related to the law of the iterated logarithm, Ann. Math. Stat. 41: the mixture
-    likelihood ratio against rate p is a martingale if p is true, so it ever reaches 1 / alpha with probability at most alpha.
+    likelihood ratio against rate p is a martingale if p is true; so it ever reaches 1 / alpha with probability
+    at most alpha.
     Mixed over Beta(1/2, 1/2): B(s + 1/2, n - s + 1/2) / B(1/2, 1/2) / (p^s (1 - p)^(n - s)).
     """
     if not 0 <= successes <= trials or not 0 < alpha < 1:

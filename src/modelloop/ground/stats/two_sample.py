@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,19 @@ def delong(positive: npt.NDArray[np.bool_], scores: Sequence[Floats]) -> Aucs:
     return Aucs(beats.mean(axis=1), covariance, m, n)
 
 
+def auc(label: npt.NDArray[Any], score: Floats) -> float:
+    """Return the chance that a positive case (label above 1/2) has a higher score than a negative one; ties count half.
+
+    Mann and Whitney (1947): the sum of the positives' ranks. NaN where there is only one class.
+    """
+    positive = np.asarray(label) > 0.5
+    m = int(positive.sum())
+    n = len(positive) - m
+    if not m or not n:
+        return math.nan
+    return float((mid_ranks(np.asarray(score, dtype=np.float64))[positive].sum() - m * (m + 1) / 2) / (m * n))
+
+
 def auc_interval(positive: npt.NDArray[np.bool_], score: Floats, confidence: float = 0.95) -> tuple[float, Interval]:
     """Return AUC and its interval: DeLong's variance on the log-odds scale.
 
@@ -58,20 +72,19 @@ def auc_interval(positive: npt.NDArray[np.bool_], score: Floats, confidence: flo
 
 def auc_difference(
     positive: npt.NDArray[np.bool_], first: Floats, second: Floats, confidence: float = 0.95
-) -> tuple[float, Interval]:
-    """Return AUC(first) - AUC(second) on the same rows and its interval, with DeLong's covariance."""
+) -> tuple[tuple[float, float], Interval]:
+    """Return both AUCs on the same rows and the interval of first - second, with DeLong's covariance."""
     found = delong(positive, [first, second])
-    difference = float(found.values[0] - found.values[1])
+    ours, theirs = float(found.values[0]), float(found.values[1])
     cov = found.covariance
     variance = max(0.0, float(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1]))
     reach = z_value(confidence) * math.sqrt(variance)
-    return difference, (max(-1.0, difference - reach), min(1.0, difference + reach))
+    return (ours, theirs), (max(-1.0, ours - theirs - reach), min(1.0, ours - theirs + reach))
 
 
-def mean_difference(first: Floats, second: Floats, confidence: float = 0.95) -> tuple[float, Interval]:
-    """Return the mean of first - second, row by row, and its normal interval."""
-    difference = first - second
-    return float(difference.mean()), mean_interval(difference, confidence)
+def mean_difference(first: Floats, second: Floats, confidence: float = 0.95) -> tuple[tuple[float, float], Interval]:
+    """Return both means and the normal interval of the mean of first - second, row by row."""
+    return (float(first.mean()), float(second.mean())), mean_interval(first - second, confidence)
 
 
 def mid_ranks(values: Floats) -> Floats:

@@ -38,9 +38,13 @@ def test_an_empty_chain_is_whole(ctx: Context) -> None:
 
 
 def test_what_is_rolled_back_leaves_no_entry(ctx: Context) -> None:
-    with pytest.raises(KeyError), ctx.db.transaction() as connection:
-        audit.append(connection, ctx, Event("a", "b"))
-        raise KeyError("stop")
+    def stop_halfway() -> None:
+        with ctx.db.transaction() as connection:
+            audit.append(connection, ctx, Event("a", "b"))
+            raise KeyError("stop")
+
+    with pytest.raises(KeyError):
+        stop_halfway()
     write(ctx, 1)
     assert audit.verify_store(ctx) == 1
 

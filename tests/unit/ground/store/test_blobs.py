@@ -63,7 +63,7 @@ class _Forgetful:
     """A backend that ignores If-None-Match, as s3rver does."""
 
     def put(self, path: str, data: bytes, *, mode: str) -> dict[str, Any]:
-        return {}
+        return {"path": path, "size": len(data), "mode": mode}
 
 
 def test_a_backend_without_conditional_puts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,5 +92,5 @@ def test_keys_in_a_url_are_refused(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["ftp://host/x", "s3://bucket?nonsense=1"])
 def test_what_is_no_store_is_refused(url: str) -> None:
-    with pytest.raises(StoreUnavailable, match="cannot be opened|can be opened"):
+    with pytest.raises(StoreUnavailable, match="can be opened"):
         Blobs(url)

@@ -1,0 +1,160 @@
+"""Measure every window that is due, once; its alert changes in the same transaction."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy.exc import IntegrityError
+
+from ...deploy import actions as deploy
+from ...deploy.records import Live
+from ...evaluate.metrics import METRICS, compute
+from ...evaluate.profile import psi
+from ...evaluate.settings import MetricName
+from ...ground.core.errors import EvidenceMissing, InvalidInput
+from ...ground.core.records import Verdict
+from ...ground.stats.sequential import spend
+from ...ground.store.context import Context
+from ...prepare.columns import from_frame
+from ...register import actions as register
+from ...register.manifest import open_package, read_file
+from .. import alert as rules
+from .. import judge, tables
+from ..judge import Reading
+from ..records import Signal, Window
+from ..settings import MonitorSettings, SignalKind
+from ..windows import is_due, window_of
+from . import telling
+
+if TYPE_CHECKING:
+    from ...project import Project
+
+MOST_WINDOWS = 50
+"""Windows of one monitor measured in one call: a worker that was away catches up without blocking the loop."""
+
+
+def measure(ctx: Context, project: Project) -> list[Signal]:
+    """Measure every window that is due, once; raise and resolve alerts with it. Return the new signals."""
+    telling.resolve_renewed(ctx)
+    made: list[Signal] = []
+    for name, settings in project.monitors.items():
+        for _ in range(MOST_WINDOWS):
+            window, live = _next_due(ctx, name, settings)
+            if window is None or live is None:
+                break
+            signal = _signal(ctx, project, name, window, live)
+            if not _write(ctx, project, signal):
+                break  # another worker measured it
+            made.append(signal)
+    return made
+
+
+def _next_due(ctx: Context, name: str, settings: MonitorSettings) -> tuple[Window | None, Live | None]:
+    """Return the monitor's next window and who answers, or None: nothing is live, or its data has not all arrived."""
+    endpoint = settings.endpoint
+    live = next(iter(deploy.live(ctx, endpoint)), None)
+    if live is None:
+        return None, None
+    anchor = deploy.first_event(ctx, endpoint, live.event_time)
+    if anchor is None:
+        return None, None
+    anchor = live.event_time or anchor
+    with ctx.db.reading() as connection:
+        cursor = tables.last_end(connection, name, endpoint, anchor) or anchor
+    first = deploy.first_event(ctx, endpoint, cursor)
+    if first is None:
+        return None, None
+    window = window_of(endpoint, anchor, settings.every, first)
+    predictions, outcomes = deploy.watermark(ctx, endpoint)
+    quality = settings.signal is SignalKind.QUALITY
+    due = is_due(window, settings.label_delay if quality else timedelta(0), outcomes if quality else predictions)
+    return (window, live) if due else (None, None)
+
+
+def _signal(ctx: Context, project: Project, name: str, window: Window, live: Live) -> Signal:
+    settings = project.monitors[name]
+    try:
+        found = _read(ctx, project, name, window, live)
+    except (EvidenceMissing, InvalidInput) as error:
+        found = Reading(Verdict.MISSING, str(error), 0)
+    values = {field: getattr(found, field) for field in Reading.__slots__}
+    return Signal(
+        id=ctx.id("signal"),
+        monitor=name,
+        kind=str(settings.signal),
+        window=window,
+        version=live.version,
+        measured_at=ctx.now(),
+        **values,
+    )
+
+
+def _read(ctx: Context, project: Project, name: str, window: Window, live: Live) -> Reading:
+    settings = project.monitors[name]
+    if settings.signal is SignalKind.QUALITY:
+        with ctx.db.reading() as connection:
+            nth = tables.tests_made(connection, name, window.endpoint, live.version) + 1
+        return _quality(ctx, project.objective.metric, settings, window, version=live.version, nth=nth)
+    return _drift(ctx, settings, window, version=live.version)
+
+
+def _write(ctx: Context, project: Project, signal: Signal) -> bool:
+    """Write a signal with what follows for its alert, at once; false where the window was measured already."""
+    try:
+        with ctx.db.transaction() as connection:
+            tables.add_signal(connection, signal)
+            firing = tables.firing_alert(connection, signal.monitor, signal.window.endpoint)
+            step = rules.step(firing, signal)
+            if step is rules.Step.RAISE:
+                telling.raise_alert(connection, ctx, project, signal)
+            elif step is rules.Step.RESOLVE and firing is not None:
+                telling.resolve_alert(connection, ctx, project, firing, f"a later window passed: {signal.reason}")
+    except IntegrityError:
+        return False
+    return True
+
+
+def _quality(
+    ctx: Context, metric: MetricName, settings: MonitorSettings, window: Window, *, version: str, nth: int
+) -> Reading:
+    """Measure the headline metric on the labelled answers of `version`, in its `nth` window with evidence."""
+    reference = register.get_version(ctx, version).headline
+    if reference is None:
+        raise EvidenceMissing(f"{version} has no value of {metric} from registration to compare with.")
+    answered = [
+        row
+        for row in deploy.predictions_between(ctx, window.endpoint, window.start, window.end)
+        if row.version == version
+    ]
+    known = [(row.score, row.label) for row in answered if row.label is not None]
+    if len(known) < settings.min_rows:
+        reason = f"{len(known)} of {len(answered)} answers of {version} have an outcome; {settings.min_rows} are needed"
+        return judge.missing(len(known), reason)
+    scores, labels = (np.array(column, dtype=np.float64) for column in zip(*known, strict=True))
+    level = spend(settings.alpha, nth)
+    # Only one end of the interval can raise an alert, so it may use the whole level: 1 - 2 * level between both ends.
+    score = compute(str(metric), labels, scores, 1 - 2 * level)
+    detail = {"level": level, "window_of_version": nth, "answers": len(answered), "reference": reference}
+    direction = METRICS[str(metric)].direction
+    return judge.quality(score, direction, reference=reference, tolerance=settings.tolerance, detail=detail)
+
+
+def _drift(ctx: Context, settings: MonitorSettings, window: Window, *, version: str) -> Reading:
+    """Measure how far inputs or scores have moved from what the version saw when it was registered."""
+    stored = open_package(ctx.blobs, register.get_version(ctx, version).digest)
+    profile = json.loads(read_file(ctx.blobs, stored, "profile.json"))
+    frame = deploy.inputs_between(ctx, window.endpoint, window.start, window.end)
+    if settings.signal is SignalKind.SCORE_DRIFT:
+        frame = frame.filter(frame.get_column("_version") == version)
+    if frame.height < settings.min_rows:
+        return judge.missing(frame.height, f"{frame.height} rows in the window; {settings.min_rows} are needed")
+    if settings.signal is SignalKind.SCORE_DRIFT:
+        scores = frame.get_column("_score").to_numpy()
+        distances, what = psi(profile, {"score": scores}), "scores"
+    else:
+        names = [name for name in frame.columns if not name.startswith("_")]
+        distances, what = psi(profile, from_frame(frame, names)), "inputs"
+    return judge.drift(distances, threshold=settings.threshold, rows=frame.height, what=what)

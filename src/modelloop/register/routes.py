@@ -1,0 +1,25 @@
+"""Faces of the register: names and versions. The page of one version is in `web.routes`, beside its gates and card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..ground.core.ids import check_name
+from ..ground.core.rights import Right
+from ..ground.http import Call, Route
+from . import actions
+
+
+def models(call: Call) -> dict[str, Any]:
+    """List models with their newest version."""
+    newest = {name: actions.versions(call.ctx, name)[-1] for name in actions.models(call.ctx)}
+    return {"models": [{"model": name, "versions": last.number, "newest": last} for name, last in newest.items()]}
+
+
+def versions(call: Call) -> dict[str, Any]:
+    """List the versions of a model, newest first."""
+    name = check_name(call.path["model"], "model")
+    return {"model": name, "versions": actions.versions(call.ctx, name)[::-1][: call.limit()]}
+
+
+ROUTES = (Route("GET", "/models", models, Right.READ), Route("GET", "/models/{model}", versions, Right.READ))

@@ -1,0 +1,191 @@
+"""Bring open episodes one step further. Each step reads facts, decides, and writes only if nothing moved meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ...data import actions as data
+from ...deploy import actions as deploy
+from ...deploy.records import Rollout
+from ...ground.core.errors import Conflict, ModelloopError, RolloutRefused, StaleState, StoreUnavailable
+from ...ground.core.records import Event, Verdict
+from ...ground.flow import actions as flow
+from ...ground.flow.records import InputRef, Run, RunState
+from ...ground.store import audit
+from ...ground.store.context import Context
+from .. import episode as rules
+from .. import tables
+from ..asof import PARAMETER, wants_as_of
+from ..records import FAILED, Episode, EpisodeState, Result
+
+if TYPE_CHECKING:
+    from ...project import Project
+
+MOST_STEPS = 6
+
+
+def advance_episodes(ctx: Context, project: Project, project_dir: Path) -> list[Episode]:
+    """Bring every open episode as far as it gets now; return those that changed."""
+    with ctx.db.reading() as connection:
+        under_way = tables.open_episodes(connection)
+    changed = []
+    for before in under_way:
+        episode = before
+        for _ in range(MOST_STEPS):
+            after = _step(ctx, project, project_dir, episode)
+            if after == episode:
+                break
+            _write(ctx, episode, after)
+            episode = after
+        if episode != before:
+            changed.append(episode)
+    return changed
+
+
+def _step(ctx: Context, project: Project, project_dir: Path, episode: Episode) -> Episode:
+    if episode.state is EpisodeState.RUNNING:
+        return _begin(ctx, project, project_dir, episode) if episode.run is None else _watch_run(ctx, episode)
+    if episode.state is EpisodeState.JUDGED:
+        return _decide(ctx, project, episode)
+    if episode.state is EpisodeState.ROLLING and episode.rollout is not None:
+        rollout = deploy.rollout(ctx, episode.rollout)
+        verdicts = msgspec.to_builtins(rollout.verdicts)
+        return rules.ended(episode, rollout, list(verdicts), ctx.now(), _event_time(ctx, episode))
+    return episode
+
+
+def _begin(ctx: Context, project: Project, project_dir: Path, episode: Episode) -> Episode:
+    """Take in what has arrived and queue the run; data that breaks its contract ends the episode before training."""
+    settings = project.pipelines.get(episode.pipeline)
+    if settings is None:
+        return _close(ctx, episode, Result.FAILED, f"The project file no longer declares {episode.pipeline!r}.")
+    try:
+        for name, source in project.sources.items():
+            data.ingest(ctx, name, source, project.contracts[source.contract], root=project_dir)
+        newest = {argument: data.version(ctx, dataset) for argument, dataset in settings.inputs.items()}
+    except (StoreUnavailable, StaleState):
+        raise
+    except ModelloopError as error:
+        refused = {**(episode.evidence or {}), "refused": error.as_json()}
+        return _close(ctx, _with_evidence(episode, refused), Result.FAILED, str(error))
+    run = flow.submit(
+        ctx,
+        pipeline=episode.pipeline,
+        function=settings.function,
+        project_dir=project_dir,
+        inputs={name: InputRef(found.dataset, found.number, found.digest) for name, found in newest.items()},
+        params=_params(settings.function, {**settings.params, **episode.params}, episode, project_dir),
+        seed=settings.seed,
+        time_limit=settings.time_limit,
+        episode=episode.id,
+    )
+    return rules.began(episode, run.id, {ref.dataset: ref.version for ref in run.inputs.values()})
+
+
+def _params(function: str, params: Mapping[str, Any], episode: Episode, project_dir: Path) -> dict[str, Any]:
+    """Return the run's arguments, with the data's clock where the pipeline asks for it and nobody set it."""
+    asked = PARAMETER not in params and wants_as_of(project_dir, function)
+    known = (episode.evidence or {}).get("as_of") is not None
+    return {**params, PARAMETER: episode.event_time} if asked and known else dict(params)
+
+
+def _watch_run(ctx: Context, episode: Episode) -> Episode:
+    run = flow.get_run(ctx, str(episode.run))
+    if run.state in (RunState.FAILED, RunState.CANCELLED):
+        why = (
+            f"The run {run.state}: {run.error.kind}: {run.error.message}" if run.error else f"The run was {run.state}."
+        )
+        shown = {**(episode.evidence or {}), "run": _shown(run)}
+        return _close(ctx, _with_evidence(episode, shown), Result.FAILED, why)
+    if run.state is not RunState.DONE:
+        return episode
+    with ctx.db.reading() as connection:
+        settled = tables.settled_of(connection, run.id)
+    if settled is None:
+        return _overdue(ctx, episode, run)
+    judged = rules.judged(episode, settled, _shown(run))
+    return _close(ctx, judged, Result.FAILED, settled.reason) if settled.verdict == FAILED else judged
+
+
+def _overdue(ctx: Context, episode: Episode, run: Run) -> Episode:
+    """Wait for the run's process to judge the candidate (if it dies the job is taken up again), but not for ever."""
+    if run.finished_at is None or ctx.now() - run.finished_at <= run.time_limit:
+        return episode
+    return _close(ctx, episode, Result.FAILED, f"The run is done, but nobody judged its candidate in {run.time_limit}.")
+
+
+def _shown(run: Run) -> dict[str, Any]:
+    parts = {
+        "id": run.id,
+        "state": run.state,
+        "pipeline": run.pipeline,
+        "params": dict(run.params),
+        "metrics": dict(run.metrics),
+        "usage": run.usage,
+        "code": {"commit": run.code.commit, "dirty": run.code.dirty, "digest": run.code.digest},
+        "data": {name: f"{ref.dataset}:{ref.version}" for name, ref in run.inputs.items()},
+        "error": run.error,
+    }
+    return dict(msgspec.to_builtins(parts))
+
+
+def _decide(ctx: Context, project: Project, episode: Episode) -> Episode:
+    if episode.version is None or rules.verdict_of(episode) is not Verdict.PASS:
+        return _close(ctx, episode, Result.REFUSED, _refusal(episode))
+    rollout = _rollout_of(ctx, episode)
+    if rollout is None:
+        reason = f"Episode {episode.number}: {episode.reason}"
+        try:
+            rollout = deploy.start_rollout(ctx, project, episode.endpoint, episode.version, reason=reason)
+        except RolloutRefused as error:
+            return _close(ctx, episode, Result.REFUSED, str(error))
+        except Conflict:
+            return episode  # somebody else's rollout is open at the endpoint: wait for its end
+    return rules.rolling(episode, rollout.id)
+
+
+def _refusal(episode: Episode) -> str:
+    gates = (episode.evidence or {}).get("gates", [])
+    wrong = [
+        f"{gate['gate']} ({gate['verdict']}): {gate['reason']}" for gate in gates if gate["verdict"] != Verdict.PASS
+    ]
+    return "; ".join(wrong) or "No gate spoke for the version."
+
+
+def _rollout_of(ctx: Context, episode: Episode) -> Rollout | None:
+    """Return the rollout that an earlier try of this step began."""
+    known = deploy.rollouts(ctx, episode.endpoint, limit=20)
+    return next((r for r in known if r.challenger == episode.version and r.started_at >= episode.opened_at), None)
+
+
+def _with_evidence(episode: Episode, evidence: Mapping[str, Any]) -> Episode:
+    return replace(episode, evidence=evidence)
+
+
+def _event_time(ctx: Context, episode: Episode) -> Any:
+    return deploy.watermark(ctx, episode.endpoint)[0] or episode.event_time
+
+
+def _close(ctx: Context, episode: Episode, result: Result, why: str) -> Episode:
+    return rules.closed(episode, result, why, now=ctx.now(), event_time=_event_time(ctx, episode))
+
+
+def _write(ctx: Context, before: Episode, after: Episode) -> None:
+    facts: dict[str, Any] = {
+        "number": after.number,
+        "from": str(before.state),
+        "to": str(after.state),
+        "run": after.run,
+    }
+    facts |= {"version": after.version, "rollout": after.rollout}
+    if after.result is not None:
+        facts |= (after.evidence or {}).get("result", {})
+    with ctx.db.transaction() as connection:
+        if not tables.save(connection, before, after):
+            raise StaleState(f"Episode {before.number} was moved by another worker.", hint="Look again.")
+        audit.append(connection, ctx, Event("episode.moved", after.id, facts))

@@ -1,0 +1,200 @@
+"""What a finished run came to: its candidate is scored, judged and registered. Heavy: the run's process does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from polars.exceptions import PolarsError
+from sqlalchemy.exc import IntegrityError
+
+from ...deploy import actions as deploy
+from ...deploy.evidence import spread
+from ...evaluate.judge import Answers, evaluate
+from ...evaluate.profile import profile
+from ...evaluate.records import Evaluation
+from ...evaluate.settings import Check
+from ...ground.core.clock import utc
+from ...ground.core.errors import EvidenceMissing, InvalidInput, ModelloopError, StaleState, StoreUnavailable
+from ...ground.core.records import Event
+from ...ground.flow import actions as flow
+from ...ground.flow.records import Run, RunState
+from ...ground.store import audit
+from ...ground.store.context import Context
+from ...prepare.columns import from_frame
+from ...register import actions as register
+from ...register.package import load
+from ...register.parity import parity
+from ...register.records import Evidence, ModelVersion, Parity
+from ...train.records import Candidate
+from ...train.scorer import Scorer
+from .. import tables
+from ..records import FAILED, Settled
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ...project import Project
+
+TOLERANCE = 1e-4
+"""Of the parity check, where no gate gives one."""
+BROKEN = (ArithmeticError, AttributeError, LookupError, PolarsError, RuntimeError, TypeError, ValueError)
+"""What a candidate that is not what it says may bring down."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Champion:
+    version: ModelVersion
+    scores: Any
+    overlap: bool
+
+
+def settle_run(ctx: Context, project: Project, project_dir: Path, run_id: str) -> Settled | None:  # noqa: ARG001
+    """Judge and register what a finished run returned; the same run again gives the same answer.
+
+    Returns None where there is nothing to judge: the run is not done, or its pipeline makes no model. What the user's
+    candidate brings down is recorded as `failed`, not raised.
+    """
+    with ctx.db.reading() as connection:
+        known = tables.settled_of(connection, run_id)
+    if known is not None:
+        return known
+    run = flow.get_run(ctx, run_id)
+    settings = project.pipelines.get(run.pipeline)
+    if run.state is not RunState.DONE or settings is None or settings.model is None:
+        return None
+    try:
+        made = _settle(ctx, project, settings.model, run)
+    except (StoreUnavailable, StaleState):
+        raise
+    except ModelloopError as error:
+        made = Settled(run_id, None, FAILED, str(error), {"error": error.as_json()})
+    except BROKEN as error:
+        made = Settled(run_id, None, FAILED, f"{type(error).__name__}: {error}", {})
+    return _write(ctx, made)
+
+
+def _settle(ctx: Context, project: Project, model: str, run: Run) -> Settled:
+    candidate = flow.result(ctx, run.id)
+    if not isinstance(candidate, Candidate):
+        raise InvalidInput(
+            f"The pipeline {run.pipeline!r} returned {type(candidate).__name__}, not a Candidate.",
+            hint="End it with `return candidate(model, transform, train=..., holdout=...)`.",
+        )
+    scorer = Scorer(candidate.transform, candidate.onnx)
+    columns = from_frame(candidate.holdout, [column.name for column in candidate.transform.inputs])
+    scores = scorer.score(columns)
+    champion = _champion(ctx, project, model, run, candidate)
+    found = _parity(project, scorer, candidate)
+    labels = _labels(candidate)
+    answers = Answers(
+        y=labels,
+        score=scores,
+        champion_score=None if champion is None else champion.scores,
+        overlap=champion is not None and champion.overlap,
+        baseline_value=candidate.baseline,
+        slices=_slices(project, candidate.holdout),
+        parity=found,
+    )
+    evaluation = evaluate(project.objective, project.gates, answers)
+    lineage = _lineage(run, candidate, champion, spread(labels.tolist()))
+    evidence = Evidence(evaluation, found, profile(columns, scores), lineage, project.objective)
+    version = register.register(ctx, model, candidate, evidence)
+    shown = _shown(evaluation, found, champion, candidate)
+    return Settled(run.id, version.name, str(evaluation.verdict), _reason(evaluation), shown)
+
+
+def _labels(candidate: Candidate) -> Any:
+    return candidate.holdout.get_column(candidate.label).cast(float).to_numpy().astype(np.float64)
+
+
+def _slices(project: Project, holdout: pl.DataFrame) -> dict[str, list[object]]:
+    wanted = {*project.objective.slices, *(gate.by for gate in project.gates.values() if gate.by)}
+    return {name: holdout.get_column(name).to_list() for name in sorted(wanted) if name in holdout.columns}
+
+
+def _champion(ctx: Context, project: Project, model: str, run: Run, candidate: Candidate) -> _Champion | None:
+    """Return what the version that answers now says of the same rows, or None where nothing answers yet."""
+    with ctx.db.reading() as connection:
+        of = tables.episodes(connection, where={"id": run.episode}, limit=1) if run.episode else []
+    names = [of[0].endpoint] if of else [name for name, place in project.endpoints.items() if place.model == model]
+    states = {state.name: state for state in deploy.endpoint_states(ctx)}
+    name = next((states[n].champion for n in names if n in states and states[n].champion), None)
+    if name is None:
+        return None
+    version = register.get_version(ctx, name)
+    loaded = load(ctx.blobs, version.digest)
+    try:
+        scores = loaded.scorer.score(from_frame(candidate.holdout, [column.name for column in loaded.signature.inputs]))
+    except InvalidInput as error:
+        raise EvidenceMissing(
+            f"{name}, which answers now, cannot answer the candidate's holdout rows: {error}",
+            hint="Keep the raw inputs of the old version in the holdout, so that both answer the same rows.",
+        ) from error
+    first = candidate.holdout.get_column(candidate.time).min()
+    until = version.trained_until
+    return _Champion(version, scores, overlap=until is not None and until > utc(first))  # type: ignore[arg-type]
+
+
+def _parity(project: Project, scorer: Scorer, candidate: Candidate) -> Parity:
+    asked = [gate.tolerance for gate in project.gates.values() if gate.check is Check.PARITY]
+    sample = from_frame(candidate.sample, [column.name for column in candidate.transform.inputs])
+    return parity(scorer, sample, candidate.expected, min(asked, default=TOLERANCE))
+
+
+def _lineage(run: Run, candidate: Candidate, champion: _Champion | None, label_spread: float) -> dict[str, Any]:
+    return {
+        "run": run.id,
+        "pipeline": run.pipeline,
+        "function": run.function,
+        "episode": run.episode,
+        "code": msgspec.to_builtins(run.code),
+        "environment": run.environment,
+        "data": {name: f"{ref.dataset}:{ref.version}" for name, ref in run.inputs.items()},
+        "data_digests": {name: ref.digest for name, ref in run.inputs.items()},
+        "params": msgspec.to_builtins(dict(run.params)),
+        "choices": msgspec.to_builtins(dict(candidate.params)),
+        "seed": run.seed,
+        "parent": champion.version.name if champion else None,
+        "label_spread": label_spread,
+    }
+
+
+def _reason(evaluation: Evaluation) -> str:
+    wrong = [f"{gate.gate}: {gate.reason}" for gate in evaluation.gates if gate.verdict != "pass"]
+    if not evaluation.gates:
+        return "The project file declares no gate, so nothing speaks for the version."
+    return "; ".join(wrong) or "All gates pass."
+
+
+def _shown(evaluation: Evaluation, found: Parity, champion: _Champion | None, candidate: Candidate) -> dict[str, Any]:
+    """Return what the episode shows of the judgement; the package has all of it."""
+    parts = {
+        "headline": evaluation.headline,
+        "baseline": evaluation.baseline,
+        "comparison": evaluation.comparison,
+        "gates": evaluation.gates,
+        "parity": found,
+        "champion": champion.version.name if champion else None,
+        "overlap": champion.overlap if champion else False,
+        "rows": candidate.rows,
+        "trained_from": candidate.trained_from,
+        "trained_until": candidate.trained_until,
+        "choices": dict(candidate.params),
+    }
+    return dict(msgspec.to_builtins(parts))
+
+
+def _write(ctx: Context, made: Settled) -> Settled:
+    try:
+        with ctx.db.transaction() as connection:
+            tables.add_settled(connection, made, ctx.now())
+            facts = {"version": made.version, "verdict": made.verdict, "reason": made.reason}
+            audit.append(connection, ctx, Event("run.settled", made.run, facts))
+    except IntegrityError:  # another process settled it in the meantime: its answer counts
+        with ctx.db.reading() as connection:
+            return tables.settled_of(connection, made.run) or made
+    return made

@@ -1,0 +1,86 @@
+"""All routes of control: each stage's own, and what only the whole can tell, the loop and its episodes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..data import routes as data
+from ..deploy import actions as deploying
+from ..deploy import routes as deploy
+from ..govern import routes as govern
+from ..ground.core.ids import check_name
+from ..ground.core.rights import Right
+from ..ground.flow import actions as flow
+from ..ground.http import Call, Page, Route, number
+from ..ground.replies import plain
+from ..monitor import routes as monitor
+from ..register import actions as register
+from ..register import manifest
+from ..register import routes as models
+from ..retrain import actions as retrain
+from ..retrain import routes as episodes
+from ..train import routes as runs
+from .facts import gather, rollout_or_none
+from .pages import figure
+from .picture import picture
+from .telling import tell
+
+
+def turn(call: Call) -> dict[str, Any]:
+    """Show how often the loop has turned, whether it is busy, and what each endpoint does: cheap, made to be polled."""
+    last = retrain.last_turn(call.ctx)
+    told = plain(last) if last else {"number": 0, "busy": False, "errors": {}}
+    return {**told, "endpoints": deploying.endpoint_states(call.ctx)}
+
+
+def whole(call: Call) -> dict[str, Any]:
+    """Show the loop: stages, headline metric, endpoints, alerts, episodes with their evidence."""
+    return picture(gather(call.ctx, call.project))
+
+
+def episode(call: Call) -> dict[str, Any]:
+    """Show one episode with its evidence."""
+    found = retrain.get_episode(call.ctx, call.path["id"])
+    run = flow.get_run(call.ctx, found.run) if found.run else None
+    return tell(found, run, rollout_or_none(call.ctx, found.rollout))
+
+
+def model(call: Call) -> dict[str, Any]:
+    """Show one version: facts, gates, model card."""
+    name = f"{check_name(call.path['model'], 'model')}:{number(call.path['number'], 'version')}"
+    version = register.get_version(call.ctx, name)
+    package = manifest.open_package(call.ctx.blobs, version.digest)
+    evaluation = json.loads(manifest.read_file(call.ctx.blobs, package, "evaluation.json"))
+    trained = [str(moment)[:10] for moment in (version.trained_from, version.trained_until) if moment]
+    facts = {
+        "headline metric": figure(version.headline),
+        "trained on": " to ".join(trained) or "–",
+        "registered": str(version.made_at)[:16],
+        "by": version.made_by,
+        "run": version.run or "–",
+        "package": version.digest[:12],
+    }
+    return {
+        **{field: getattr(version, field) for field in version.__slots__},
+        "name": version.name,
+        "facts": list(facts.items()),
+        "gates": evaluation.get("gates") or [],
+        "evaluation": evaluation,
+        "card": register.card(call.ctx, name),
+    }
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/loop", turn, Right.READ),
+    Route("GET", "/picture", whole, Right.READ, Page("/", "loop.html")),
+    *data.ROUTES,
+    *runs.ROUTES,
+    *models.ROUTES,
+    Route("GET", "/models/{model}/{number}", model, Right.READ, Page("/models/{model}/{number}", "model.html")),
+    *deploy.ROUTES,
+    *monitor.ROUTES,
+    *episodes.ROUTES,
+    Route("GET", "/episodes/{id}", episode, Right.READ, Page("/episodes/{id}", "episode.html")),
+    *govern.ROUTES,
+)

@@ -1,0 +1,95 @@
+"""A gateway's answering part with small made-up versions, for tests without a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from modelloop.deploy.gateway.answer import Answerer, Request, Response
+from modelloop.deploy.gateway.runtime import Live, LoadedArm, assemble
+from modelloop.deploy.log import _DECODER, _HEAD
+from modelloop.deploy.records import Arm, Route, RoutingTable
+from modelloop.prepare.records import Columns, Datatype, InputColumn
+from modelloop.register.records import Signature
+from modelloop.testing.fakes import FakeClock
+
+INPUTS = (
+    InputColumn("delay", Datatype.FP64, nullable=True),
+    InputColumn("distance", Datatype.INT64),
+    InputColumn("carrier", Datatype.BYTES),
+    InputColumn("night", Datatype.BOOL),
+)
+ONE = Arm("delay:1", "a" * 64)
+TWO = Arm("delay:2", "b" * 64)
+
+
+class Made:
+    """Answers with a function of the columns; keeps what it was asked with."""
+
+    def __init__(self, answer: Callable[[Columns], Any]) -> None:
+        self.answer = answer
+        self.asked: list[Columns] = []
+
+    def score(self, columns: Columns) -> npt.NDArray[np.float64]:
+        self.asked.append(columns)
+        return np.asarray(self.answer(columns), dtype=np.float64)
+
+
+def constant(value: float) -> Made:
+    return Made(lambda columns: np.full(len(next(iter(columns.values()))), value))
+
+
+def fails(columns: Columns) -> Any:
+    raise KeyError("inside the model")
+
+
+def arm(which: Arm, scorer: Made, inputs: tuple[InputColumn, ...] = INPUTS) -> LoadedArm:
+    return LoadedArm(which, Signature(inputs, "score", "binary"), scorer)
+
+
+def answerer(route: Route, *arms: LoadedArm) -> Answerer:
+    """Return an answerer for one route whose versions are `arms`."""
+    held = {each.arm: each for each in arms}
+    serving, failed = assemble(RoutingTable(7, (route,)), held, held.__getitem__)
+    assert not failed
+    return Answerer(Live(serving), FakeClock(), lambda: {"log": "ok"})
+
+
+def tensor(name: str, datatype: str, data: list[Any], **more: Any) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": [len(data)], "data": data} | more
+
+
+def inputs(rows: int = 1) -> list[dict[str, Any]]:
+    return [
+        tensor("delay", "FP64", [1.5] * rows),
+        tensor("distance", "INT64", [100] * rows),
+        tensor("carrier", "BYTES", ["AA"] * rows),
+        tensor("night", "BOOL", [True] * rows),
+    ]
+
+
+def ask(
+    gateway: Answerer,
+    body: Any,
+    path: str = "/v2/models/late/infer",
+    *,
+    headers: Mapping[bytes, bytes] | None = None,
+    method: str = "POST",
+) -> Response:
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return gateway.answer(Request(method, path, headers or {}, raw))
+
+
+def told(response: Response) -> dict[str, Any]:
+    found = orjson.loads(response.body)
+    assert isinstance(found, dict)
+    return found
+
+
+def logged(response: Response) -> dict[str, Any]:
+    assert response.record is not None
+    return _DECODER.decode(response.record[_HEAD.size :])

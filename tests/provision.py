@@ -1,0 +1,72 @@
+"""Before the tests: see to it that a browser is there. Installs one where it may, else says what is missing.
+
+All other servers of the tests come as wheels. Runs under a bare Python; instant where there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends", "chromium")
+PATIENCE = 600
+
+
+def browser() -> str | None:
+    """Return the browser the page test will drive: MODELLOOP_TEST_BROWSER, or one on the path."""
+    chosen = os.environ.get("MODELLOOP_TEST_BROWSER")
+    return chosen or next((found for name in BROWSERS if (found := shutil.which(name))), None)
+
+
+def may_install(release: Path = Path("/etc/os-release")) -> bool:
+    """Say whether this is a Debian on which we are root."""
+    return (
+        os.geteuid() == 0
+        and shutil.which("apt-get") is not None
+        and release.exists()
+        and "\nID=debian\n" in f"\n{release.read_text()}\n"
+    )
+
+
+def install() -> bool:
+    """Install the browser from the system's packages; say whether that worked."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (("apt-get", "update", "--quiet"), INSTALL):
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        if done.returncode != 0:
+            say(f"{' '.join(command)} failed:\n{done.stderr[-1000:]}")
+            return False
+    return True
+
+
+def say(text: str) -> None:
+    """Write a line for whoever ran make."""
+    sys.stderr.write(text + "\n")
+
+
+def main() -> int:
+    """Never fail: a test that needs what is missing says so itself, and fails where CI=true."""
+    if browser():
+        return 0
+    if may_install():
+        say("installing chromium for the page test (once; about a minute)")
+        if install() and browser():
+            return 0
+    say("no Chromium: the page test will be skipped. On Debian, as root: " + " ".join(INSTALL))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
