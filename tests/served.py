@@ -82,8 +82,12 @@ class Gateway:
     """Version -> how it answers; a version that is not there cannot be loaded."""
     name: str = "g1"
     seed: int = 0
+    truth: Scores = fair
+    """The chance that `x` comes true."""
     asked: int = 0
     log: LogWriter = field(init=False)
+    xs: list[float] = field(default_factory=list)
+    """Everything that was asked, in order."""
 
     def __post_init__(self) -> None:
         self.log = LogWriter(self.ctx.home / "predictions", self.name, 1)
@@ -108,7 +112,8 @@ class Gateway:
             self.asked += 1
             name = f"{self.name}-{self.asked:06d}"
             x = float(self.rng.uniform())
-            told.append((name, float(self.rng.uniform() < x)))
+            self.xs.append(x)
+            told.append((name, float(self.rng.uniform() < self.truth(x))))
             arm, error = choose(route, name), None
             version = route.champion.version
             if arm is ArmName.CHALLENGER and route.challenger is not None:

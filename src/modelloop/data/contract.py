@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import msgspec
 import polars as pl
 
 from ..ground.core.errors import ContractInvalid
 from ..ground.core.hashing import hash_json
+from ..ground.core.toml import plain
 from .records import Schema
 from .settings import ColumnSettings, ColumnType, ContractSettings
 
@@ -30,7 +30,7 @@ def schema_of(contract: ContractSettings) -> Schema:
 
 def contract_hash(contract: ContractSettings) -> str:
     """Return the hash of everything the contract says; the order of columns counts, it is that of the dataset."""
-    return hash_json([msgspec.to_builtins(contract), [name for name, _ in schema_of(contract)]])
+    return hash_json([plain(contract), [name for name, _ in schema_of(contract)]])
 
 
 def check_contract(contract: ContractSettings) -> None:

@@ -170,7 +170,7 @@ def demo(folder: Path | None = None, *, until: str = "2014-01-01", flights_a_day
         finally:
             desks.close()
             screen.close()
-        player.watch.summary(console, desks.tally, ledger)
+        player.watch.summary(console, desks.tally)
         _goodbye(console, running, stay=console.is_terminal if stay is None else stay)
     return desks.tally.failed
 

@@ -60,7 +60,8 @@ def _cooling(settings: TriggerSettings, situation: Situation) -> bool:
 
 def _on_alert(settings: TriggerSettings, situation: Situation) -> Cause | None:
     signal = situation.failing.get(settings.monitor or "")
-    if signal is None or (situation.last is not None and signal.window.end <= situation.last.event_time):
+    tried = _clock(situation.last)
+    if signal is None or (tried is not None and signal.window.end <= tried):
         return None
     return Cause(f"{signal.monitor}: {signal.reason}", signal.id)
 
@@ -69,7 +70,7 @@ def _on_schedule(settings: TriggerSettings, situation: Situation) -> Cause | Non
     now, every, until = situation.now, settings.every, situation.trained_until
     if now is None or every is None or until is None:
         return None
-    since = until if situation.last is None else max(until, situation.last.event_time)
+    since = max(until, _clock(situation.last) or until)
     if now < since + every:
         return None
     return Cause(f"{situation.champion} has seen data until {iso(until)}; {every.days} days or more have passed")
@@ -81,6 +82,12 @@ def _on_data(settings: TriggerSettings, situation: Situation) -> Cause | None:
     if number is None or number <= _used(situation.last, dataset):
         return None
     return Cause(f"{dataset} has a new version, {number}", f"{dataset}:{number}")
+
+
+def _clock(last: Episode | None) -> datetime | None:
+    """Return where the data's clock stood when the episode opened; before the first answer it had none."""
+    known = last is not None and (last.evidence or {}).get("as_of") is not None
+    return last.event_time if last is not None and known else None
 
 
 def _used(last: Episode | None, dataset: str) -> int:

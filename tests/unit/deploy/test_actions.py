@@ -68,7 +68,11 @@ def test_a_better_version_goes_all_the_way(ctx: Context) -> None:
     assert live.event_time is not None
     assert actions.rollout(ctx, rollout.id) == rollout
     with ctx.db.reading() as connection:
-        moves = [(e.detail["from"], e.detail["to"]) for e in audit.entries(connection, subject=rollout.id) if "to" in e.detail]
+        moves = [
+            (e.detail["from"], e.detail["to"])
+            for e in audit.entries(connection, subject=rollout.id)
+            if "to" in e.detail
+        ]
         audit.verify(connection)
     assert moves == [("check", "shadow"), ("shadow", "canary"), ("canary", "canary"), ("canary", "live")]
 
@@ -161,7 +165,12 @@ def test_rollback_goes_to_what_answered_before_and_then_no_further(ctx: Context)
     assert actions.rollback(ctx, ENDPOINT, to="delay:2", reason="after all") == "delay:2"
     with pytest.raises(Conflict, match="never answered"):
         actions.rollback(ctx, ENDPOINT, to="delay:9", reason="")
-    assert [live.version for live in actions.live(ctx, ENDPOINT, limit=9)] == ["delay:2", "delay:1", "delay:2", "delay:1"]
+    assert [live.version for live in actions.live(ctx, ENDPOINT, limit=9)] == [
+        "delay:2",
+        "delay:1",
+        "delay:2",
+        "delay:1",
+    ]
 
 
 def test_rollback_ends_what_is_under_way(ctx: Context) -> None:

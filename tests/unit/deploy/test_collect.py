@@ -62,8 +62,18 @@ def test_a_torn_frame_waits_for_its_rest(ctx: Context, gateway: Gateway) -> None
 
 
 def test_several_rows_and_inputs_of_a_window(ctx: Context, gateway: Gateway) -> None:
-    record = {"k": "a", "id": "many", "at": micro(ctx.now()), "et": micro(T0), "ep": ENDPOINT, "gen": 1, "arm": "champion"}
-    gateway.log.write([frame({**record, "v": "delay:1", "x": {"a": [1.5, None], "b": ["u", "v"]}, "s": [0.1, 0.2], "ms": 1})])
+    record = {
+        "k": "a",
+        "id": "many",
+        "at": micro(ctx.now()),
+        "et": micro(T0),
+        "ep": ENDPOINT,
+        "gen": 1,
+        "arm": "champion",
+    }
+    gateway.log.write(
+        [frame({**record, "v": "delay:1", "x": {"a": [1.5, None], "b": ["u", "v"]}, "s": [0.1, 0.2], "ms": 1})]
+    )
     gateway.ask(1, T0 + timedelta(hours=1))
     actions.collect(ctx)
     assert [(p.row, p.score) for p in actions.prediction(ctx, "many")] == [(0, 0.1), (1, 0.2)]
@@ -83,7 +93,18 @@ def test_a_shadow_may_come_in_a_later_batch(ctx: Context, gateway: Gateway) -> N
 
 
 def test_a_shadow_without_answer_is_a_failure() -> None:
-    answer = {"k": "a", "id": "p", "at": 0, "et": 0, "ep": "e", "gen": 1, "arm": "champion", "v": "m:1", "s": [0.5], "ms": 1}
+    answer = {
+        "k": "a",
+        "id": "p",
+        "at": 0,
+        "et": 0,
+        "ep": "e",
+        "gen": 1,
+        "arm": "champion",
+        "v": "m:1",
+        "s": [0.5],
+        "ms": 1,
+    }
     batch = read([answer, {"k": "s", "id": "p", "v": "m:2", "s": None}, {"k": "f", "id": "q"}], "g")
     (row,) = batch.predictions
     assert (row["shadow_version"], row["shadow_score"], row["shadow_error"]) == ("m:2", None, "no answer")

@@ -113,14 +113,17 @@ def test_wrong_verdicts_are_as_rare_as_promised() -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "score", "label", "expected"), [("binary", 0.8, 1, 0.04), ("regression", 5, 3, 0.2), ("regression", 90, 3, 1)]
+    ("task", "score", "label", "expected"),
+    [("binary", 0.8, 1, 0.04), ("regression", 5, 3, 0.2), ("regression", 90, 3, 1)],
 )
 def test_losses_lie_between_zero_and_one(task: str, score: float, label: float, expected: float) -> None:
     assert loss(task, [score], [label], 10.0)[0] == pytest.approx(expected)
     assert loss(task, [float("nan")], [label], 10.0)[0] == 1
 
 
-def report(gateway: str, *, generation: int = 3, ago: float = 0, loaded: bool = True, failed: bool = False) -> GatewayReport:
+def report(
+    gateway: str, *, generation: int = 3, ago: float = 0, loaded: bool = True, failed: bool = False
+) -> GatewayReport:
     versions = ("delay:2",) if loaded else ()
     wrong = {"delay:2": "its golden answers differ"} if failed else {}
     return GatewayReport(gateway, generation, NOW - timedelta(seconds=ago), "", 1, versions, wrong, 0, 0, 0, 0)

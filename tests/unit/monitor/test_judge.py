@@ -82,7 +82,9 @@ def test_an_alert_fires_once_and_is_resolved_by_a_pass() -> None:
 
 def test_the_message_says_what_where_since_when() -> None:
     text = rules.message(signal(Verdict.FAIL))
-    assert text.startswith("Quality fell at 'delay', answered by delay:1, from 2013-03-01 00:00 to 2013-03-08 00:00 UTC")
+    assert text.startswith(
+        "Quality fell at 'delay', answered by delay:1, from 2013-03-01 00:00 to 2013-03-08 00:00 UTC"
+    )
 
 
 def test_channels_hear_what_is_loud_enough() -> None:

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from served import T0, make_project
+from served import make_project
 
 from modelloop.ground.core.errors import AddressRefused
 from modelloop.ground.store.context import Context
@@ -85,7 +85,14 @@ def test_given_up_after_five_tries_with_the_reason_kept(ctx: Context) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://127.0.0.1/", "http://localhost:9/", "http://10.1.2.3/", "http://169.254.169.254/", "http://[::1]/", "http://0.0.0.0/"],
+    [
+        "http://127.0.0.1/",
+        "http://localhost:9/",
+        "http://10.1.2.3/",
+        "http://169.254.169.254/",
+        "http://[::1]/",
+        "http://0.0.0.0/",
+    ],
 )
 def test_our_own_network_is_refused(url: str) -> None:
     with pytest.raises(AddressRefused, match="not a public address"):
@@ -96,7 +103,3 @@ def test_our_own_network_is_refused(url: str) -> None:
 def test_only_web_addresses(url: str) -> None:
     with pytest.raises(AddressRefused):
         webhook.post(url, {}, key="k", environ=ALLOW)
-
-
-def test_times_are_not_needed_for_words() -> None:
-    assert T0.tzinfo is not None

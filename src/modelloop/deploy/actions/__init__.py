@@ -1,6 +1,7 @@
-"""Verbs of answering, by group: `intake` (what gateways logged, what turned out true), `rollouts` (how what answers
+"""Verbs of answering, by group: `intake` (what gateways logged, what turned out true), `changing` (how what answers
 changes), `publishing` (what gateways follow and say), `reading` (look-ups)."""
 
+from .changing import advance, approve, open_rollouts, rollback, start_rollout
 from .intake import collect, record_outcomes
 from .publishing import publish, reports
 from .reading import (
@@ -18,7 +19,6 @@ from .reading import (
     route_of,
     watermark,
 )
-from .rollouts import advance, approve, open_rollouts, rollback, start_rollout
 
 __all__ = [
     "advance",

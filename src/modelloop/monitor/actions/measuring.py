@@ -38,7 +38,7 @@ MOST_WINDOWS = 50
 
 def measure(ctx: Context, project: Project) -> list[Signal]:
     """Measure every window that is due, once; raise and resolve alerts with it. Return the new signals."""
-    telling.resolve_renewed(ctx)
+    telling.resolve_renewed(ctx, project)
     made: list[Signal] = []
     for name, settings in project.monitors.items():
         for _ in range(MOST_WINDOWS):

@@ -44,23 +44,23 @@ def raise_alert(connection: Connection, ctx: Context, project: Project, signal: 
     audit.append(connection, ctx, Event("alert.raised", alert.id, facts))
 
 
-def resolve_alert(connection: Connection, ctx: Context, project: Project | None, alert: Alert, why: str) -> None:
-    """Resolve an alert that fires; channels hear of it where a project is given."""
+def resolve_alert(connection: Connection, ctx: Context, project: Project, alert: Alert, why: str) -> None:
+    """Resolve an alert that fires, within a transaction; its channels hear of it."""
     if not tables.resolve(connection, alert.id, ctx.now()):
         return
-    if project is not None:
-        tables.post(connection, _messages(ctx, project, alert, "resolved", f"Resolved: {why}. It was: {alert.message}"))
+    tables.post(connection, _messages(ctx, project, alert, "resolved", f"Resolved: {why}. It was: {alert.message}"))
     facts = {"monitor": alert.monitor, "endpoint": alert.endpoint, "reason": why}
     audit.append(connection, ctx, Event("alert.resolved", alert.id, facts))
 
 
-def resolve_renewed(ctx: Context) -> None:
+def resolve_renewed(ctx: Context, project: Project) -> None:
     """Resolve what fires against a version that no longer answers."""
     for alert in reading.alerts(ctx, firing=True):
         live = next(iter(deploy.live(ctx, alert.endpoint)), None)
-        if live is not None and live.at > alert.raised_at:
+        signal = reading.get_signal(ctx, alert.signal)
+        if live is not None and signal is not None and live.version != signal.version:
             with ctx.db.transaction() as connection:
-                resolve_alert(connection, ctx, None, alert, f"{live.version} answers now ({live.reason})")
+                resolve_alert(connection, ctx, project, alert, f"{live.version} answers now ({live.reason})")
 
 
 def _messages(ctx: Context, project: Project, alert: Alert, event: str, text: str) -> list[dict[str, Any]]:

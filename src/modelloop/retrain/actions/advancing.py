@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -167,8 +168,9 @@ def _with_evidence(episode: Episode, evidence: Mapping[str, Any]) -> Episode:
     return replace(episode, evidence=evidence)
 
 
-def _event_time(ctx: Context, episode: Episode) -> Any:
-    return deploy.watermark(ctx, episode.endpoint)[0] or episode.event_time
+def _event_time(ctx: Context, episode: Episode) -> datetime | None:
+    known = (episode.evidence or {}).get("as_of") is not None
+    return deploy.watermark(ctx, episode.endpoint)[0] or (episode.event_time if known else None)
 
 
 def _close(ctx: Context, episode: Episode, result: Result, why: str) -> Episode:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ...data import actions as data
 from ...deploy import actions as deploy
-from ...ground.core.clock import iso
+from ...ground.core.clock import iso, parse_time, utc
 from ...ground.core.errors import Conflict, DataRefused, NotFound, PipelineInvalid, StaleState
 from ...ground.core.records import Event
 from ...ground.store import audit
@@ -24,6 +24,7 @@ from ...monitor.records import Signal
 from ...monitor.settings import Severity
 from ...register import actions as register
 from .. import tables
+from ..asof import PARAMETER
 from ..policy import Cause, Situation, cause
 from ..records import Episode, EpisodeState
 from ..settings import TriggerOn
@@ -46,7 +47,7 @@ def open_episode(
     A person's wish (`why.trigger` left out) waits for no cool-down; it is also how a first model comes to be.
     """
     _check(project, endpoint, pipeline)
-    moment = _event_time(ctx, endpoint)
+    moment = _event_time(ctx, endpoint) or _given(params or {})
     evidence: dict[str, Any] = {"as_of": None if moment is None else iso(moment)}
     if why.signal is not None and (signal := monitor.get_signal(ctx, why.signal)) is not None:
         evidence["signal"] = msgspec.to_builtins(signal)
@@ -89,6 +90,15 @@ def _check(project: Project, endpoint: str, pipeline: str) -> None:
             f"The pipeline {pipeline!r} makes {made or 'no model'}; {endpoint!r} is answered by {served!r}.",
             hint="Give the pipeline the endpoint's model in the project file, or choose another pipeline.",
         )
+
+
+def _given(params: Mapping[str, Any]) -> datetime | None:
+    """Return the time that a person set as `as_of` for a run before the first answer."""
+    value = params.get(PARAMETER)
+    try:
+        return utc(value) if isinstance(value, datetime) else parse_time(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _event_time(ctx: Context, endpoint: str) -> datetime | None:
