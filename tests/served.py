@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from packages import OBJECTIVE
 
 from modelloop.deploy.actions import record_outcomes
 from modelloop.deploy.log import LogWriter, frame
@@ -22,6 +21,7 @@ from modelloop.ground.store.context import Context
 from modelloop.project import Project, ProjectSettings
 from modelloop.register import tables as register_tables
 from modelloop.register.records import ModelVersion
+from packages import OBJECTIVE
 
 T0 = datetime(2013, 3, 1, tzinfo=UTC)
 ENDPOINT = "delay"
@@ -66,6 +66,11 @@ def fair(x: float) -> float:
 def blind(x: float) -> float:
     """Answer the opposite."""
     return 1 - x
+
+
+def dull(x: float) -> float:
+    """Answer the same to everybody."""
+    return 0.5
 
 
 def broken(x: float) -> float:

@@ -1,7 +1,8 @@
-"""A whole small project whose world turns over: real files, pipeline, packages and facts; only processes are left out."""
+"""A whole small project whose world turns over: real files, pipeline, packages and facts, but no processes."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from packages import logistic
-from served import ENDPOINT, POLICY, T0, Gateway, Scores, fair, make_project
 
 from modelloop.data import actions as data
 from modelloop.data.settings import ColumnSettings, ColumnType, ContractSettings, Format, SourceSettings
@@ -30,6 +29,8 @@ from modelloop.retrain.actions.settling import settle_run
 from modelloop.retrain.records import Turn
 from modelloop.retrain.settings import PipelineSettings, TriggerOn, TriggerSettings
 from modelloop.train.records import Candidate
+from packages import logistic
+from served import ENDPOINT, POLICY, T0, Gateway, Scores, fair, make_project
 
 WEEK = timedelta(days=7)
 STEPS = '''
@@ -155,8 +156,8 @@ class World:
     def _write(self, x: np.ndarray, late: np.ndarray, extra: str = "") -> None:
         start = self.now().astimezone(UTC)
         lines = ["x,late,at"]
-        for number, (value, label) in enumerate(zip(x, late, strict=True)):
-            lines.append(f"{value:.6f},{int(label)},{(start + timedelta(minutes=number)).isoformat()}")
+        for minute, (value, label) in enumerate(zip(x, late, strict=True)):
+            lines.append(f"{value:.6f},{int(label)},{(start + timedelta(minutes=minute)).isoformat()}")
         text = "\n".join(lines) + extra + "\n"
         (self.folder / "landing" / f"{self.day:05d}.csv").write_text(text)
 
@@ -177,6 +178,7 @@ class World:
     def turns(self, count: int = 3) -> Turn:
         """Turn the loop, letting the worker and the gateway do their part between."""
         for _ in range(count):
+            self.ctx.clock.advance(timedelta(seconds=1))  # type: ignore[attr-defined]
             made = turn(self.ctx, self.project, self.folder)
             self.work()
             self.gateway.report()
@@ -185,5 +187,6 @@ class World:
     def work(self) -> None:
         """Do what the run's own process does."""
         for run in flow.list_runs(self.ctx, states=[RunState.QUEUED, RunState.RUNNING]):
+            sys.modules.pop("steps", None)  # each run is a process of its own
             flow.execute(self.ctx, run.id, resolve=lambda ref: data.read(self.ctx, ref.dataset, ref.version).collect())
             settle_run(self.ctx, self.project, self.folder, run.id)

@@ -16,11 +16,6 @@ from .web.session import Doorkeeper
 from .web.shell import Guarded, Site, build
 
 
-def doorkeeper(settings: Settings) -> Doorkeeper:
-    """Return the one who knows the project's token."""
-    return Doorkeeper(app.secret_token(settings), settings.token_file.parent)
-
-
 def hosts(settings: Settings) -> frozenset[str]:
     """Return the names under which control may be called."""
     own = () if settings.is_local else (socket.gethostname().lower(), settings.host)
@@ -31,7 +26,8 @@ def asgi(project_dir: Path, settings: Settings) -> Guarded:
     """Return the application on the project's store."""
     ctx = app.open_context(project_dir, Actor("control"), settings=settings)
     names = hosts(settings)
-    site = Site(ctx, app.open_project(project_dir), project_dir, doorkeeper(settings), names, environment())
+    door = Doorkeeper(app.secret_token(settings), settings.token_file.parent)
+    site = Site(ctx, app.open_project(project_dir), project_dir, door, names, environment())
     return Guarded(build(site, ROUTES), names)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import os
 import signal
 import socket
 import sys
@@ -20,22 +19,14 @@ from typing import IO
 
 from . import loop
 from .ground.core.errors import ModelloopError
-from .ground.flow import actions as flow
-from .ground.flow.records import RunState
-from .ground.pool import actions as pool
-from .ground.pool.local import Child, start
-from .ground.pool.records import JobState
 from .ground.pool.worker import Worker as Runner
 from .ground.store.context import Context
 from .project import Project
-from .retrain import actions as retrain
-from .retrain.records import EpisodeState, Turn
+from .retrain.records import Turn
 
 QUICK, SLOW = 0.05, 0.25
 """Seconds between turns while something happens, and when nothing has for CALM seconds."""
 CALM = 5.0
-GRACE = 2.0
-"""Seconds a finished run may stand unjudged with nobody at it before its judging is taken up again."""
 
 _LOG = logging.getLogger("modelloop.worker")
 
@@ -47,8 +38,6 @@ class Worker:
         self._ctx, self._project, self._project_dir = ctx, project, project_dir
         self.name, self._lock = _own_name(ctx.home)
         self._runner = Runner(ctx, name=self.name, argv=self._argv)
-        self._judging: dict[str, Child] = {}
-        self._unjudged: dict[str, float] = {}
         self._seen: tuple[object, ...] = ()
         self._last_change = time.monotonic()
 
@@ -56,7 +45,6 @@ class Worker:
         """Look after the runs, then go once around the loop. Short; never waits for a run."""
         self._runner.turn()
         made = loop.turn(self._ctx, self._project, self._project_dir)
-        self._take_up_judging()
         seen = (made.predictions, made.outcomes, made.busy)
         if seen != self._seen:
             self._seen, self._last_change = seen, time.monotonic()
@@ -69,36 +57,12 @@ class Worker:
 
     def close(self) -> None:
         """Stop the children, give their runs back, free the name."""
-        for child in self._judging.values():
-            child.stop()
         self._runner.close()
         self._lock.close()
 
     def _argv(self, run_id: str) -> list[str]:
         place = ["--project", str(self._project_dir)]
         return [sys.executable, "-m", "modelloop", "run-child", "--run", run_id, "--worker", self.name, *place]
-
-    def _take_up_judging(self) -> None:
-        """Judge what a run made whose process died between the run's end and the judging's. Twice is harmless."""
-        for run_id in [run_id for run_id, child in self._judging.items() if child.poll() is not None]:
-            del self._judging[run_id]
-        left, now = self._left_unjudged(), time.monotonic()
-        self._unjudged = {run_id: self._unjudged.get(run_id, now) for run_id in left}
-        for run_id, since in self._unjudged.items():
-            if now - since > GRACE and run_id not in self._judging:
-                _LOG.warning("%s ended but was not judged; taking that up again", run_id)
-                self._judging[run_id] = start(self._argv(run_id), self._runner.log_path(run_id))
-
-    def _left_unjudged(self) -> set[str]:
-        waiting = {
-            episode.run
-            for episode in retrain.episodes(self._ctx, limit=20)
-            if episode.state is EpisodeState.RUNNING and episode.run is not None
-        }
-        if not waiting:
-            return set()
-        held = {job.payload.get("run") for job in pool.list_jobs(self._ctx, states=[JobState.HELD])}
-        return {run for run in waiting - held if flow.get_run(self._ctx, run).state is RunState.DONE}
 
 
 def serve(ctx: Context, project: Project, project_dir: Path) -> None:

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from served import ENDPOINT, blind, fair
-from turning import World
 
 from modelloop.deploy import actions as deploy
 from modelloop.deploy.records import Stage
@@ -16,6 +14,7 @@ from modelloop.govern.lineage import lineage
 from modelloop.govern.verify import verify
 from modelloop.ground.core.errors import Conflict
 from modelloop.ground.flow import actions as flow
+from modelloop.ground.store import audit
 from modelloop.ground.store.context import Context
 from modelloop.loop import turn
 from modelloop.monitor import actions as monitor
@@ -23,6 +22,8 @@ from modelloop.register import actions as register
 from modelloop.retrain import actions as retrain
 from modelloop.retrain.policy import Cause
 from modelloop.retrain.records import Episode, EpisodeState, Result
+from served import ENDPOINT, blind, fair
+from turning import World
 
 
 @pytest.fixture
@@ -98,15 +99,14 @@ def test_a_bad_candidate_is_refused_with_its_gates(world: World) -> None:
 
 def test_the_champions_own_rows_are_no_evidence(world: World) -> None:
     """A candidate whose holdout the champion has learned from is refused: nothing can be said about it."""
-    begin(world, "again, at once")
+    begin(world, "as of last week", as_of="2013-03-09T00:00:00Z")
     world.turns(3)
     episode = retrain.episodes(world.ctx)[0]
-    assert episode.result is Result.PROMOTED or episode.result is Result.REFUSED
-    until = register.get_version(world.ctx, "delay:1").trained_until
-    assert until is not None
-    judged = (episode.evidence or {})["judgement"]
-    assert judged["overlap"] is False
-    assert judged["champion"] == "delay:1"
+    assert episode.result is Result.REFUSED
+    evidence = episode.evidence or {}
+    assert {g["gate"]: g["verdict"] for g in evidence["gates"]}["not-worse"] == "missing evidence"
+    assert (evidence["judgement"]["overlap"], evidence["judgement"]["champion"]) == (True, "delay:1")
+    assert "not-worse (missing evidence)" in evidence["result"]["reason"]
 
 
 def test_data_that_breaks_its_contract_ends_the_episode_before_training(world: World) -> None:
@@ -162,8 +162,6 @@ def test_a_turn_that_dies_anywhere_is_made_up_for(world: World, monkeypatch: pyt
     """Kill the loop at every audit entry in turn: the next turn goes on, and nothing is done twice."""
     world.play(4)
     begin(world, "with accidents")
-    from modelloop.ground.store import audit
-
     real, fuse = audit.append, [0]
 
     def append(*args: object, **more: object) -> object:

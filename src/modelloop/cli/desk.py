@@ -10,7 +10,7 @@ from .. import app
 from ..ground.core.settings import Settings
 from ..ground.store.context import Context
 from ..project import Project
-from .face import Face
+from .options import Face
 
 
 class Desk:

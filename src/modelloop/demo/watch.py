@@ -57,7 +57,9 @@ class Watch:
         except StoreUnavailable:
             return None
         for alert in reversed(self.alerts):
-            self._tell(alert["id"], "raised", parse_time(alert["event_time"]), f"ALERT {alert['message']}", "bold red")
+            loud = alert["severity"] == "alert"
+            text = f"{'ALERT' if loud else 'note: '} {alert['message']}"
+            self._tell(alert["id"], "raised", parse_time(alert["event_time"]), text, "bold red" if loud else "dim")
         for rollout in reversed(rollouts):
             self._rollout(rollout, day)
         for episode in self.episodes:

@@ -16,6 +16,7 @@ from .verdict import Evidence, Losses, loss
 class Answered(Protocol):
     """One row answered since the stage began."""
 
+    id: str
     row: int
     arm: str
     version: str
@@ -58,7 +59,7 @@ def _shadow(
         rows=len(rows),
         champion=ArmEvidence(len(first), 0, len(paired), _mean(old), _median(first)),
         challenger=ArmEvidence(len(seen), len(broken), len(paired), _mean(new), None),
-        pairs=new - old,
+        pairs=_by_request(paired, new - old),
         example=next((r.shadow_error for r in broken if r.shadow_error), None),
     )
 
@@ -70,17 +71,28 @@ def _canary(
     asked = [r for r in first if r.version == challenger or r.error]
     broken = [r for r in asked if r.error]
     old_rows = [r for r in first if r.version != challenger and not r.error]
-    new = _losses([r for r in labelled if r.version == challenger], task, scale)
-    old = _losses([r for r in labelled if r.version != challenger], task, scale)
+    new_labelled = [r for r in labelled if r.version == challenger]
+    old_labelled = [r for r in labelled if r.version != challenger]
+    new, old = _losses(new_labelled, task, scale), _losses(old_labelled, task, scale)
     answered = [r for r in asked if not r.error]
     return Evidence(
         rows=len(rows),
         champion=ArmEvidence(len(old_rows), 0, len(old), _mean(old), _median(old_rows)),
         challenger=ArmEvidence(len(asked), len(broken), len(new), _mean(new), _median(answered)),
-        champion_losses=old,
-        challenger_losses=new,
+        challenger_rows=sum(r.version == challenger or r.error is not None for r in rows),
+        champion_losses=_by_request(old_labelled, old),
+        challenger_losses=_by_request(new_labelled, new),
         example=broken[-1].error if broken else None,
     )
+
+
+def _by_request(rows: Sequence[Answered], losses: Losses) -> Losses:
+    """Return the mean loss of each request, in the order in which the requests' first outcomes arrived."""
+    if not rows:
+        return losses
+    place: dict[str, int] = {}
+    places = [place.setdefault(row.id, len(place)) for row in rows]
+    return np.asarray(np.bincount(places, weights=losses) / np.bincount(places))
 
 
 def _failed(row: Answered) -> bool:

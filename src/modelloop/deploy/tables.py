@@ -249,7 +249,7 @@ def set_shadows(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
 def stage_rows(connection: Connection, name: str, generation: int, since: datetime) -> Sequence[Any]:
     """Return what was answered since a stage was published and began, for its verdict."""
     c = prediction.c
-    columns = (c.row, c.arm, c.version, c.score, c.milliseconds, c.error, c.label, c.label_seq)
+    columns = (c.id, c.row, c.arm, c.version, c.score, c.milliseconds, c.error, c.label, c.label_seq)
     query = sa.select(*columns, c.shadow_version, c.shadow_score, c.shadow_error)
     return connection.execute(query.where(c.endpoint == name, c.generation >= generation, c.at >= since)).all()
 

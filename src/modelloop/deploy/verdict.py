@@ -2,6 +2,7 @@
 
 Losses lie in [0, 1]: the Brier score for a binary answer, the absolute error in units of the label's spread otherwise.
 All bounds come from `ground.stats.sequential`: they hold at every look at once, so looking each second costs nothing.
+The unit of evidence is a request, not a row: rows of one request share a storm, a user, a moment, and are no repetitions.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..ground.stats.sequential import mean_sequence, rate_bound
+from ..ground.stats.sequential import rate_bound, running_mean_sequence
 from .records import ArmEvidence, GatewayReport, StageVerdict
 from .settings import RolloutSettings
 
 BETTER, WORSE, NOT_YET = "better", "worse", "not yet"
 FRESH = timedelta(seconds=5)
 """A gateway that has not reported for longer is taken as gone."""
+LEAST_REQUESTS = 30
+"""Fewer say nothing about a mean loss: the bounds are asymptotic."""
 LATENCY_ROWS = 30
 LATENCY_FLOOR = 1.0
 """Milliseconds; a median below it harms nobody, whatever the ratio."""
@@ -38,8 +41,10 @@ class Evidence:
     champion: ArmEvidence
     challenger: ArmEvidence
     """Shadow: requests it was to score beside the champion; canary: requests it was asked to answer."""
+    challenger_rows: int = 0
+    """Canary: rows of the requests it was asked to answer. Errors count by request: its rows fail together."""
     pairs: Losses = field(default_factory=lambda: NONE)
-    """Shadow: loss of the challenger minus loss of the champion, on the same row."""
+    """Shadow: loss of the challenger minus loss of the champion on the same rows, one mean for each request."""
     champion_losses: Losses = field(default_factory=lambda: NONE)
     challenger_losses: Losses = field(default_factory=lambda: NONE)
     example: str | None = None
@@ -80,21 +85,19 @@ def judge_shadow(evidence: Evidence, policy: RolloutSettings) -> StageVerdict:
     numbers = _numbers(evidence)
     if harm := _errors(evidence, policy, numbers):
         return StageVerdict(WORSE, harm, numbers)
-    rows = len(evidence.pairs)
-    if rows:
-        low, high = mean_sequence(evidence.pairs, lower=-1.0, upper=1.0, alpha=policy.alpha / 2)
+    rows, requests = evidence.challenger.labelled, len(evidence.pairs)
+    said = "Too few labelled requests were scored by both"
+    if requests >= LEAST_REQUESTS:
+        low, high = running_mean_sequence(evidence.pairs, alpha=policy.alpha / 2)
         numbers |= {"difference": float(evidence.pairs.mean()), "low": low, "high": high, "margin": policy.margin}
         said = (
-            f"On {rows} labelled rows the challenger's mean loss differs by {evidence.pairs.mean():+.4f} "
-            f"(between {low:+.4f} and {high:+.4f}, margin {policy.margin:g})"
+            f"On {rows} labelled rows of {requests} requests the challenger's mean loss differs by "
+            f"{evidence.pairs.mean():+.4f} (between {low:+.4f} and {high:+.4f}, margin {policy.margin:g})"
         )
-        enough = rows >= policy.shadow_rows
-        if enough and high < policy.margin and _errors_fine(evidence, policy):
-            return StageVerdict(BETTER, f"{said}: not worse.", numbers)
-        if low > policy.margin or (enough and low > 0 and high >= policy.margin):
+        if low > policy.margin:
             return StageVerdict(WORSE, f"{said}: worse.", numbers)
-    else:
-        said = "No labelled row was scored by both yet"
+        if rows >= policy.shadow_rows and high < policy.margin and _errors_fine(evidence, policy):
+            return StageVerdict(BETTER, f"{said}: not worse.", numbers)
     return _not_yet(evidence, policy, numbers, f"{said}: {rows} of {policy.shadow_rows} rows.")
 
 
@@ -107,11 +110,11 @@ def judge_canary(evidence: Evidence, policy: RolloutSettings, *, wait: bool = Fa
     harm = _errors(evidence, policy, numbers) or _loss_harm(evidence, policy, numbers)
     if harm := harm or _latency_harm(evidence, policy):
         return StageVerdict(WORSE, harm, numbers)
-    asked, failed = evidence.challenger.asked, evidence.challenger.failed
-    said = f"The challenger was asked {asked} of {policy.canary_rows} requests and failed {failed}"
+    asked, failed, rows = evidence.challenger.asked, evidence.challenger.failed, evidence.challenger_rows
+    said = f"The challenger was asked {rows} of {policy.canary_rows} rows in {asked} requests and failed {failed}"
     if wait:
         return StageVerdict(NOT_YET, f"{said}; a person must approve.", numbers)
-    if asked >= policy.canary_rows and _errors_fine(evidence, policy):
+    if rows >= policy.canary_rows and _errors_fine(evidence, policy):
         return StageVerdict(BETTER, f"{said}; nothing speaks against it.", numbers)
     return _not_yet(evidence, policy, numbers, f"{said}.")
 
@@ -155,15 +158,15 @@ def _errors(evidence: Evidence, policy: RolloutSettings, numbers: dict[str, Any]
 def _loss_harm(evidence: Evidence, policy: RolloutSettings, numbers: dict[str, Any]) -> str | None:
     """Return why the challenger's answers are surely worse: two intervals, each at a quarter of alpha, lie apart."""
     new, old = evidence.challenger_losses, evidence.champion_losses
-    if not len(new) or not len(old):
+    if min(len(new), len(old)) < LEAST_REQUESTS:
         return None
-    new_low, new_high = mean_sequence(new, lower=0.0, upper=1.0, alpha=policy.alpha / 4)
-    old_low, old_high = mean_sequence(old, lower=0.0, upper=1.0, alpha=policy.alpha / 4)
+    new_low, new_high = running_mean_sequence(new, alpha=policy.alpha / 4)
+    old_low, old_high = running_mean_sequence(old, alpha=policy.alpha / 4)
     numbers |= {"low": new_low - old_high, "high": new_high - old_low, "margin": policy.margin}
     if new_low - old_high <= policy.margin:
         return None
     return (
-        f"The challenger's mean loss on {len(new)} labelled rows is at least {new_low:.4f}, the champion's on "
+        f"The challenger's mean loss on {len(new)} labelled requests is at least {new_low:.4f}, the champion's on "
         f"{len(old)} at most {old_high:.4f}."
     )
 

@@ -1,8 +1,8 @@
 """A route as plain data, and what a request comes down to before an action sees it.
 
 Each stage lists its routes in `routes.py`. The control process serves the action's result as JSON under `/api` + path
-and, where the route has a page, as HTML at the page's address: a page and its JSON twin come from the same function. The API
-document is derived from the same list.
+and, where the route has a page, as HTML at the page's address: a page and its JSON twin come from the same function.
+The API document is derived from the same list.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Call:
     def limit(self, default: int = 200) -> int:
         """Return how many rows are asked for, at most MOST_ROWS."""
         text = self.query.get("limit", str(default))
-        if not text.isdecimal() or not 1 <= int(text) <= MOST_ROWS:
+        if not _whole(text) or not 1 <= int(text) <= MOST_ROWS:
             raise InvalidInput(f"limit={text[:40]!r} is not a number of rows.", hint=f"Expected 1 to {MOST_ROWS}.")
         return int(text)
 
@@ -90,7 +90,7 @@ class Route:
 
 def number(text: str, kind: str) -> int:
     """Return a positive number out of a path segment; raises InvalidInput."""
-    if not text.isdecimal() or not 1 <= len(text) <= 9 or int(text) < 1:
+    if not _whole(text) or int(text) < 1:
         raise InvalidInput(f"{text[:40]!r} is not the number of a {kind}.", hint="Expected 1, 2, 3, ...")
     return int(text)
 
@@ -103,6 +103,10 @@ def moment(value: Any, name: str) -> Any:
         raise InvalidInput(
             f"{name!r} is {_found(value)}.", hint="Expected a time such as 2013-03-01T05:15:00Z."
         ) from error
+
+
+def _whole(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 9
 
 
 def _found(value: Any) -> str:

@@ -41,6 +41,7 @@ class MonitorSettings:
     tolerance: float = setting(
         "quality: a loss up to this size is no alert, in units of the metric", default=0.02, least=0
     )
+    ignore: tuple[str, ...] = setting("input-drift: columns that are expected to move, such as a date", default=())
     threshold: float = setting("drift: the PSI above which it is an alert", default=0.25, least=0)
     alpha: float = setting(
         "quality: chance of any false alert over the endpoint's whole life", default=0.05, least=1e-6, most=0.5

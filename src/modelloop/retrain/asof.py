@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import ast
+from datetime import datetime
 from pathlib import Path
 
+from ..ground.core.clock import parse_time, utc
+
 PARAMETER = "as_of"
+
+
+def moment(value: object) -> datetime | None:
+    """Return a given time, be it one or written as ISO 8601, in UTC; None for anything else."""
+    try:
+        return utc(value) if isinstance(value, datetime) else parse_time(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def wants_as_of(project_dir: Path, function: str) -> bool:

@@ -45,7 +45,7 @@ class Episode:
     params: Mapping[str, Any]
     """Arguments over those of the pipeline."""
     event_time: datetime
-    """Where the data's clock stood when it opened; before the first answer wall time, and `as_of` in the evidence is null."""
+    """Where the data's clock stood when it opened; before the first answer the wall's (evidence: as_of null)."""
     opened_at: datetime
     run: str | None = None
     version: str | None = None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, RowMapping
 
 from ..ground.store.db import JSON, Time, metadata
@@ -124,8 +125,8 @@ def last_turn(connection: Connection) -> Turn | None:
 def save_turn(connection: Connection, made: Turn) -> None:
     """Replace the one row of the last turn."""
     values = {name: getattr(made, name) for name in Turn.__slots__} | {"errors": dict(made.errors)}
-    if not connection.execute(turn.update().values(**values)).rowcount:
-        connection.execute(turn.insert().values(id=1, **values))
+    first = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(turn).values(id=1, **values)
+    connection.execute(first.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
 def _values(made: Episode) -> dict[str, Any]:

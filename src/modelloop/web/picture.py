@@ -122,7 +122,7 @@ _METRIC_NAMES = {
 
 def _data(facts: Facts) -> dict[str, Any]:
     rows = sum(dataset.rows for dataset in facts.datasets)
-    newest = max(facts.datasets, key=lambda dataset: dataset.updated_at, default=None)
+    newest = max(facts.datasets, key=lambda dataset: (dataset.versions, dataset.rows), default=None)
     lines = [f"{_many(len(facts.datasets), 'dataset')}, {_short(rows)} rows"]
     return _stage(
         len(facts.datasets), [*lines, f"{newest.name} v{newest.versions}"] if newest else ["nothing came in yet"]

@@ -34,7 +34,7 @@ print(json.dumps({"code": code, "modules": sorted({name.split(".")[0] for name i
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["data", "show", "--help"], ["run", "--help"], ["up", "--help"]]
+    "words", [["--help"], ["--version"], ["data", "show", "--help"], ["run", "--help"], ["demo", "--help"]]
 )
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", PROBE, json.dumps(words)], capture_output=True, text=True, check=True)
@@ -69,7 +69,7 @@ def test_every_act_exists_and_takes_what_its_command_gives(monkeypatch: pytest.M
         called.append(target)
         return 0
 
-    for module in ("data", "look", "processes", "start", "steer"):
+    for module in ("data", "demo", "look", "processes", "start", "steer"):
         commands = import_module(f"modelloop.cli.commands.{module}")
         monkeypatch.setattr(commands, "act", bound)
         for name, function in vars(commands).items():

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from served import ENDPOINT, POLICY, T0, Gateway, Scores, blind, broken, fair, make_project, put_version
 
 from modelloop.deploy import actions, tables
 from modelloop.deploy.records import Rollout, Stage
@@ -18,6 +17,7 @@ from modelloop.ground.core.errors import Conflict, NotFound, RolloutRefused, Sta
 from modelloop.ground.core.records import Verdict
 from modelloop.ground.store import audit
 from modelloop.ground.store.context import Context
+from served import ENDPOINT, POLICY, T0, Gateway, Scores, blind, broken, dull, fair, make_project, put_version
 
 
 def table(ctx: Context) -> Any:
@@ -36,7 +36,7 @@ def drive(ctx: Context, challenger: Scores, policy: RolloutSettings = POLICY, *,
     go_live(ctx)
     put_version(ctx, 2)
     rollout = actions.start_rollout(ctx, make_project(policy), ENDPOINT, "delay:2", reason="better?")
-    gateway = Gateway(ctx, {"delay:1": lambda x: 0.5, "delay:2": challenger})
+    gateway = Gateway(ctx, {"delay:1": dull, "delay:2": challenger})
     for _ in range(60):
         gateway.report()
         told = gateway.ask(25)

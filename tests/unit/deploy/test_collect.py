@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from served import ENDPOINT, T0, Gateway, fair, make_project, micro, put_version
 
 from modelloop.deploy import actions
 from modelloop.deploy.collect import read
@@ -15,6 +14,7 @@ from modelloop.deploy.log import frame
 from modelloop.deploy.records import Outcome
 from modelloop.ground.core.errors import NotFound, OutcomeInvalid, UnknownPrediction
 from modelloop.ground.store.context import Context
+from served import ENDPOINT, T0, Gateway, fair, make_project, micro, put_version
 
 
 @pytest.fixture

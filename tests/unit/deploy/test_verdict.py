@@ -17,17 +17,17 @@ POLICY = RolloutSettings(shadow_rows=100, canary_rows=50, margin=0.02)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def arm(asked: int, failed: int = 0, ms: float | None = 0.5) -> ArmEvidence:
-    return ArmEvidence(asked, failed, 0, None, ms)
+def arm(asked: int, failed: int = 0, ms: float | None = 0.5, labelled: int = 0) -> ArmEvidence:
+    return ArmEvidence(asked, failed, labelled, None, ms)
 
 
 def shadow(pairs: np.ndarray, *, failed: int = 0, rows: int | None = None) -> Evidence:
     asked = len(pairs) + failed
-    return Evidence(asked if rows is None else rows, arm(asked), arm(asked, failed), pairs=pairs)
+    return Evidence(asked if rows is None else rows, arm(asked), arm(asked, failed, labelled=len(pairs)), pairs=pairs)
 
 
 def canary(asked: int, failed: int = 0, **more: object) -> Evidence:
-    return Evidence(asked * 2, arm(asked), arm(asked, failed), **more)  # type: ignore[arg-type]
+    return Evidence(asked * 2, arm(asked), arm(asked, failed), challenger_rows=asked, **more)  # type: ignore[arg-type]
 
 
 def test_a_better_challenger_passes_the_shadow() -> None:
@@ -81,6 +81,12 @@ def test_good_requests_lead_on_or_wait_for_a_person() -> None:
     assert judge_canary(canary(50), POLICY, wait=True).decision == NOT_YET
 
 
+def test_rows_count_for_progress_and_requests_for_errors() -> None:
+    one_big = Evidence(1000, arm(1), arm(1), 500)
+    assert judge_canary(one_big, POLICY).decision == BETTER
+    assert judge_canary(Evidence(1000, arm(60), arm(60, 1), 500), POLICY).decision == NOT_YET
+
+
 def test_surely_worse_answers_go_back_in_canary() -> None:
     rng = np.random.default_rng(3)
     bad, good = rng.uniform(0.5, 0.9, 80), rng.uniform(0, 0.2, 300)
@@ -90,9 +96,9 @@ def test_surely_worse_answers_go_back_in_canary() -> None:
 
 
 def test_slow_answers_go_back_but_not_over_fractions_of_a_millisecond() -> None:
-    slow = Evidence(200, arm(100, ms=2.0), arm(60, ms=30.0))
+    slow = Evidence(200, arm(100, ms=2.0), arm(60, ms=30.0), 60)
     assert judge_canary(slow, POLICY).decision == WORSE
-    assert judge_canary(Evidence(200, arm(100, ms=0.01), arm(60, ms=0.9)), POLICY).decision == BETTER
+    assert judge_canary(Evidence(200, arm(100, ms=0.01), arm(60, ms=0.9), 60), POLICY).decision == BETTER
 
 
 @given(st.integers(0, 10_000))

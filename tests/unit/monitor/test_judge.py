@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from served import T0
 
 from modelloop.evaluate.metrics import compute
 from modelloop.evaluate.records import Direction, Score
@@ -16,6 +15,7 @@ from modelloop.monitor import alert as rules
 from modelloop.monitor.judge import drift, missing, quality
 from modelloop.monitor.records import Alert, Signal, Window
 from modelloop.monitor.settings import AlertSettings, Channel, Severity
+from served import T0
 
 
 def auc(low: float, high: float) -> Score:
@@ -52,7 +52,7 @@ def test_drift_names_the_worst_first() -> None:
 
 
 def test_false_alerts_over_a_whole_life_are_rare() -> None:
-    """A version whose quality never changes, watched for 60 windows, in 60 lives: alpha bounds the lives with any alert."""
+    """60 lives of a version that never changes, 60 windows each: alpha bounds the lives with any alert."""
     alpha, alarms = 0.1, 0
     rng = np.random.default_rng(7)
     for _ in range(60):

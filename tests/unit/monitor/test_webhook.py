@@ -10,13 +10,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from served import make_project
 
 from modelloop.ground.core.errors import AddressRefused
 from modelloop.ground.store.context import Context
 from modelloop.monitor import actions, tables
 from modelloop.monitor.adapters import webhook
 from modelloop.monitor.settings import AlertSettings, Channel
+from served import make_project
 
 ALLOW = {webhook.ALLOW_PRIVATE: "1"}
 

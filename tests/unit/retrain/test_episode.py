@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from served import T0
 
 from modelloop.deploy.records import Rollout, Stage, StageVerdict
 from modelloop.ground.core.records import Verdict
 from modelloop.retrain import episode as rules
-from modelloop.retrain.asof import wants_as_of
+from modelloop.retrain.asof import moment, wants_as_of
 from modelloop.retrain.records import Episode, EpisodeState, Result, Settled
+from served import T0
 
 
 def opened() -> Episode:
@@ -55,6 +55,12 @@ def test_only_a_clear_pass_is_a_pass(said: str, meant: Verdict) -> None:
     episode = rules.judged(opened(), Settled("r", "delay:2", said, "", {}), {})
     assert rules.verdict_of(episode) is meant
     assert rules.verdict_of(opened()) is Verdict.MISSING
+
+
+def test_a_time_may_come_as_text() -> None:
+    assert moment("2013-03-01T00:00:00Z") == moment(T0) == moment(T0.replace(tzinfo=None)) == T0
+    assert moment("soon") is None
+    assert moment(7) is None
 
 
 def test_as_of_is_read_from_the_source_without_running_it(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from served import T0
 
 from modelloop.ground.core.records import Verdict
 from modelloop.monitor.records import Signal, Window
 from modelloop.retrain.policy import Situation, cause
 from modelloop.retrain.records import Episode, EpisodeState, Result
 from modelloop.retrain.settings import TriggerOn, TriggerSettings
+from served import T0
 
 DAY = timedelta(days=1)
 ALERT = TriggerSettings(TriggerOn.ALERT, "train", "delay", monitor="quality", cool_down=3 * DAY)

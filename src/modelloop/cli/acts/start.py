@@ -15,7 +15,7 @@ from rich.status import Status
 
 from ... import supervise
 from ...data import actions as data
-from ...ground.core.errors import InvalidInput, NotFound
+from ...ground.core.errors import InvalidInput, NotFound, NotReady
 from ...ground.flow import actions as flow
 from ...ground.flow.records import InputRef, Run, RunState
 from ...project import Project
@@ -25,12 +25,15 @@ from ...retrain.records import Episode, EpisodeState, Result
 from ...retrain.settings import PipelineSettings
 from ...web.facts import rollout_or_none
 from ...web.telling import tell
+from ...worker import Worker
 from ..desk import Desk
 from ..face import Answer
 from . import episodes, runs
 from .tables import printed
 
 LOOK_EVERY = 0.1
+PATIENCE = 15.0
+"""Seconds for which the loop may stumble in every turn before waiting is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,6 @@ def run(desk: Desk, *, pipeline: str, params: Sequence[str], local: bool, wait: 
     if not wait:
         return _answer(desk, asked)
     if local or supervise.running(desk.settings.home) is None:
-        from ...worker import Worker  # noqa: PLC0415 - only where this process does the work
-
         worker = Worker(desk.ctx, desk.project, desk.project_dir)
         try:
             _wait(desk, asked, worker.turn)
@@ -109,11 +110,18 @@ def _begin(desk: Desk, pipeline: str, settings: PipelineSettings, params: dict[s
 def _wait(desk: Desk, asked: _Asked, work: Callable[[], object]) -> None:
     """Look until it is over; where nobody else works, `work` does a piece in between."""
     console = Console(stderr=True, quiet=desk.face.json or not sys.stderr.isatty())
-    began = time.monotonic()
+    began = well = time.monotonic()
     with console.status("queued") as status:
         while not _over(desk, asked, status, time.monotonic() - began):
             work()
             time.sleep(LOOK_EVERY)
+            turn = retrain.last_turn(desk.ctx)
+            well = well if turn is not None and turn.errors else time.monotonic()
+            if turn is not None and time.monotonic() - well > PATIENCE:
+                told = "; ".join(f"{part}: {why}" for part, why in turn.errors.items())
+                raise NotReady(
+                    f"The loop stumbles again and again, in {told}.", hint="It is tried again as long as a worker runs."
+                )
 
 
 def _over(desk: Desk, asked: _Asked, status: Status, seconds: float) -> bool:

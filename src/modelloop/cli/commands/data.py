@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from ..face import PLAIN, Options, act
+from ..face import act
+from ..options import PLAIN, Options
 
 app = App(name="data", help="Datasets: list, show, ingest, quarantine, infer.")
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from ..face import PLAIN, Options, act
+from ..face import act
+from ..options import PLAIN, Options
 
 runs = App(name="runs", help="Runs: list, show, stdout.")
 models = App(name="models", help="Model versions: list, show, card.")

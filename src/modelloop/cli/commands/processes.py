@@ -6,7 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..face import PLAIN, Options, act
+from ..face import act
+from ..options import PLAIN, Options
 
 
 def up(*, face: Options = PLAIN) -> int:
@@ -15,24 +16,24 @@ def up(*, face: Options = PLAIN) -> int:
     Addresses come from MODELLOOP_HOST, MODELLOOP_CONTROL_PORT, MODELLOOP_GATEWAY_PORT and MODELLOOP_GATEWAYS. With
     --json: one document once all is ready, then nothing more.
     """
-    return act("processes:up", face)
+    return act("up:up", face)
 
 
 def page(*, face: Options = PLAIN) -> int:
     """Print a fresh address of the page. It opens once, and leaves a session in that browser."""
-    return act("processes:page", face)
+    return act("page:page", face)
 
 
 def control(
     *, port: Annotated[int | None, Parameter(help="Instead of MODELLOOP_CONTROL_PORT.")] = None, face: Options = PLAIN
 ) -> int:
     """Run the control process alone: API and page."""
-    return act("processes:control", face, port=port)
+    return act("control:control", face, port=port)
 
 
 def worker(*, face: Options = PLAIN) -> int:
     """Run a worker process alone: it runs pipelines, rollouts, monitors and triggers."""
-    return act("processes:worker", face)
+    return act("worker:worker", face)
 
 
 def gateway(
@@ -42,7 +43,7 @@ def gateway(
     face: Options = PLAIN,
 ) -> int:
     """Run a gateway process alone: it answers predictions and needs neither database nor control."""
-    return act("processes:gateway", face, port=port, name=name)
+    return act("gateway:gateway", face, port=port, name=name)
 
 
 def run_child(*, run: str, worker: str | None = None, face: Options = PLAIN) -> int:

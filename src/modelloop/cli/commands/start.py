@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..face import PLAIN, Options, act
+from ..face import act
+from ..options import PLAIN, Options
 
 
 def init(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..face import PLAIN, Options, act
+from ..face import act
+from ..options import PLAIN, Options
 
 
 def deploy(version: str, /, *, endpoint: str | None = None, reason: str = "", face: Options = PLAIN) -> int:

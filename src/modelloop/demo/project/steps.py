@@ -36,10 +36,11 @@ def prepare(flights: pl.DataFrame, weather: pl.DataFrame, planes: pl.DataFrame) 
 def split(rows: pl.DataFrame, as_of: datetime, months: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Hold the last week out; learn from all before it, or from its last `months` only."""
     known = rows.filter(pl.col("landed_at") <= as_of)
-    border = as_of - HOLDOUT
-    start = border - timedelta(days=30 * months) if months else datetime.min.replace(tzinfo=as_of.tzinfo)
-    train = known.filter((pl.col("departs") < border) & (pl.col("departs") >= start))
-    return train, known.filter(pl.col("departs") >= border)
+    border = known["departs"].max() - HOLDOUT
+    train, holdout = known.filter(pl.col("departs") < border), known.filter(pl.col("departs") >= border)
+    if months:
+        train = train.filter(pl.col("departs") >= border - timedelta(days=30 * months))
+    return train, holdout
 
 
 @step

@@ -6,11 +6,14 @@ import difflib
 import importlib
 import inspect
 import sys
+import typing
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..core.clock import parse_time
 from ..core.errors import PipelineInvalid
 
 
@@ -50,6 +53,24 @@ def arguments_for(function: Callable[..., Any], given: Mapping[str, Any], *, see
     if "seed" in signature.parameters and "seed" not in arguments:
         arguments["seed"] = seed
     bind(function, (), arguments, signature=signature)
+    return _read_times(function, arguments)
+
+
+def _read_times(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Turn texts into times where the pipeline asks for a `datetime`: a request or command line can only write them."""
+    try:
+        hints = typing.get_type_hints(inspect.unwrap(function))
+    except NameError:  # an annotation that only a type checker can resolve
+        return arguments
+    for name, value in arguments.items():
+        if isinstance(value, str) and datetime in (hints.get(name), *typing.get_args(hints.get(name))):
+            try:
+                arguments[name] = parse_time(value)
+            except ValueError as error:
+                raise PipelineInvalid(
+                    f"The argument {name!r} is {value[:60]!r}, which is no time.",
+                    hint="Expected one such as 2013-03-01T00:00:00Z.",
+                ) from error
     return arguments
 
 

@@ -47,6 +47,29 @@ def mean_sequence(values: Floats, *, lower: float, upper: float, alpha: float) -
     return lower + (upper - lower) * low, lower + (upper - lower) * high
 
 
+def running_mean_sequence(values: Floats, *, alpha: float, tuned_for: int = 500) -> Interval:
+    """Return bounds on the average of the values' conditional means, at this look and all others with chance 1 - alpha.
+
+    The means may change with time and depend on the past: what is bounded is their average over the values seen so far,
+    so a calm week followed by a stormy one is no contradiction. Nothing must be bounded. The price: the chance holds
+    asymptotically (values with a finite variance, from about a hundred on), not for every sample size.
+
+    Asymptotic confidence sequence with Gaussian mixture: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (2024),
+    Time-uniform central limit theory and asymptotic confidence sequences, Theorem 2.2, and their Lyapunov-type
+    theorem for means that change; rho as they choose it to be tightest after `tuned_for` values. One value has no bounds.
+    """
+    count = len(values)
+    if count < 2:
+        return -math.inf, math.inf
+    squared = (-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / tuned_for
+    scaled = count * squared + 1
+    half = float(np.std(values, ddof=1)) * math.sqrt(
+        2 * scaled / (count**2 * squared) * math.log(math.sqrt(scaled) / alpha)
+    )
+    center = float(np.mean(values))
+    return center - half, center + half
+
+
 def rate_bound(successes: int, trials: int, alpha: float) -> Interval:
     """Return the interval for a rate after `trials` independent trials, valid at all numbers of trials together.
 

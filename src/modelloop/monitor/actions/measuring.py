@@ -155,6 +155,6 @@ def _drift(ctx: Context, settings: MonitorSettings, window: Window, *, version: 
         scores = frame.get_column("_score").to_numpy()
         distances, what = psi(profile, {"score": scores}), "scores"
     else:
-        names = [name for name in frame.columns if not name.startswith("_")]
+        names = [name for name in frame.columns if not name.startswith("_") and name not in settings.ignore]
         distances, what = psi(profile, from_frame(frame, names)), "inputs"
     return judge.drift(distances, threshold=settings.threshold, rows=frame.height, what=what)

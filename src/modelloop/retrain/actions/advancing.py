@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +21,15 @@ from ...ground.store import audit
 from ...ground.store.context import Context
 from .. import episode as rules
 from .. import tables
-from ..asof import PARAMETER, wants_as_of
+from ..asof import PARAMETER, moment, wants_as_of
 from ..records import FAILED, Episode, EpisodeState, Result
 
 if TYPE_CHECKING:
     from ...project import Project
 
 MOST_STEPS = 6
+PATIENCE = timedelta(seconds=20)
+"""Wall time given to a run's process for judging its candidate, before somebody else does it."""
 
 
 def advance_episodes(ctx: Context, project: Project, project_dir: Path) -> list[Episode]:
@@ -50,7 +52,8 @@ def advance_episodes(ctx: Context, project: Project, project_dir: Path) -> list[
 
 def _step(ctx: Context, project: Project, project_dir: Path, episode: Episode) -> Episode:
     if episode.state is EpisodeState.RUNNING:
-        return _begin(ctx, project, project_dir, episode) if episode.run is None else _watch_run(ctx, episode)
+        begin_or_watch = _begin if episode.run is None else _watch_run
+        return begin_or_watch(ctx, project, project_dir, episode)
     if episode.state is EpisodeState.JUDGED:
         return _decide(ctx, project, episode)
     if episode.state is EpisodeState.ROLLING and episode.rollout is not None:
@@ -89,13 +92,15 @@ def _begin(ctx: Context, project: Project, project_dir: Path, episode: Episode) 
 
 
 def _params(function: str, params: Mapping[str, Any], episode: Episode, project_dir: Path) -> dict[str, Any]:
-    """Return the run's arguments, with the data's clock where the pipeline asks for it and nobody set it."""
-    asked = PARAMETER not in params and wants_as_of(project_dir, function)
+    """Return the run's arguments; `as_of` is a time: the data's clock where the pipeline asks and nobody set it."""
+    if PARAMETER in params:
+        return {**params, PARAMETER: moment(params[PARAMETER]) or params[PARAMETER]}
     known = (episode.evidence or {}).get("as_of") is not None
-    return {**params, PARAMETER: episode.event_time} if asked and known else dict(params)
+    asked = known and wants_as_of(project_dir, function)
+    return {**params, PARAMETER: episode.event_time} if asked else dict(params)
 
 
-def _watch_run(ctx: Context, episode: Episode) -> Episode:
+def _watch_run(ctx: Context, project: Project, project_dir: Path, episode: Episode) -> Episode:
     run = flow.get_run(ctx, str(episode.run))
     if run.state in (RunState.FAILED, RunState.CANCELLED):
         why = (
@@ -108,16 +113,24 @@ def _watch_run(ctx: Context, episode: Episode) -> Episode:
     with ctx.db.reading() as connection:
         settled = tables.settled_of(connection, run.id)
     if settled is None:
-        return _overdue(ctx, episode, run)
+        return _unsettled(ctx, project, project_dir, episode, run)
     judged = rules.judged(episode, settled, _shown(run))
     return _close(ctx, judged, Result.FAILED, settled.reason) if settled.verdict == FAILED else judged
 
 
-def _overdue(ctx: Context, episode: Episode, run: Run) -> Episode:
-    """Wait for the run's process to judge the candidate (if it dies the job is taken up again), but not for ever."""
-    if run.finished_at is None or ctx.now() - run.finished_at <= run.time_limit:
-        return episode
-    return _close(ctx, episode, Result.FAILED, f"The run is done, but nobody judged its candidate in {run.time_limit}.")
+def _unsettled(ctx: Context, project: Project, project_dir: Path, episode: Episode, run: Run) -> Episode:
+    """Wait for the run's process to judge the candidate; judge it here if that process seems to have died."""
+    waited = ctx.now() - (run.finished_at or ctx.now())
+    if waited > run.time_limit:
+        why = f"The run is done, but nobody could judge its candidate within {run.time_limit}."
+        return _close(ctx, episode, Result.FAILED, why)
+    if waited > PATIENCE:
+        from .settling import settle_run  # noqa: PLC0415 - what scores is heavy, and this is rare
+
+        if settle_run(ctx, project, project_dir, run.id) is None:
+            why = f"The pipeline {run.pipeline!r} makes no model any more."
+            return _close(ctx, episode, Result.FAILED, why)
+    return episode
 
 
 def _shown(run: Run) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ...data import actions as data
 from ...deploy import actions as deploy
-from ...ground.core.clock import iso, parse_time, utc
+from ...ground.core.clock import iso
 from ...ground.core.errors import Conflict, DataRefused, NotFound, PipelineInvalid, StaleState
 from ...ground.core.records import Event
 from ...ground.store import audit
@@ -25,12 +25,15 @@ from ...monitor.settings import Severity
 from ...register import actions as register
 from .. import tables
 from ..asof import PARAMETER
+from ..asof import moment as as_of
 from ..policy import Cause, Situation, cause
 from ..records import Episode, EpisodeState
 from ..settings import TriggerOn
 
 if TYPE_CHECKING:
     from ...project import Project
+
+ATTEMPTS = 10
 
 
 def open_episode(
@@ -47,34 +50,44 @@ def open_episode(
     A person's wish (`why.trigger` left out) waits for no cool-down; it is also how a first model comes to be.
     """
     _check(project, endpoint, pipeline)
-    moment = _event_time(ctx, endpoint) or _given(params or {})
+    moment = _event_time(ctx, endpoint) or as_of((params or {}).get(PARAMETER))
     evidence: dict[str, Any] = {"as_of": None if moment is None else iso(moment)}
     if why.signal is not None and (signal := monitor.get_signal(ctx, why.signal)) is not None:
         evidence["signal"] = msgspec.to_builtins(signal)
-    try:
-        with ctx.db.transaction() as connection:
-            opened = Episode(
-                id=ctx.id("episode"),
-                number=tables.next_number(connection),
-                endpoint=endpoint,
-                pipeline=pipeline,
-                state=EpisodeState.RUNNING,
-                trigger=why.trigger,
-                signal=why.signal,
-                reason=why.reason,
-                params=dict(params or {}),
-                event_time=moment or ctx.now(),
-                opened_at=ctx.now(),
-                evidence=evidence,
-            )
-            tables.add(connection, opened)
-            facts = {"number": opened.number, "endpoint": endpoint, "pipeline": pipeline, "trigger": why.trigger}
-            facts |= {"signal": why.signal, "reason": why.reason, "params": opened.params}
-            audit.append(connection, ctx, Event("episode.opened", opened.id, facts))
-    except IntegrityError as error:
-        raise Conflict(
-            f"An episode is already open at {endpoint!r}.", hint="Wait until it is closed: `modelloop episodes`."
-        ) from error
+    draft = Episode(
+        id=ctx.id("episode"),
+        number=0,
+        endpoint=endpoint,
+        pipeline=pipeline,
+        state=EpisodeState.RUNNING,
+        trigger=why.trigger,
+        signal=why.signal,
+        reason=why.reason,
+        params=dict(msgspec.to_builtins(dict(params or {}))),
+        event_time=moment or ctx.now(),
+        opened_at=ctx.now(),
+        evidence=evidence,
+    )
+    for _ in range(ATTEMPTS):
+        try:
+            return _add(ctx, draft)
+        except IntegrityError:  # somebody took the number, or the endpoint
+            with ctx.db.reading() as connection:
+                taken = any(one.endpoint == endpoint for one in tables.open_episodes(connection))
+            if taken:
+                break
+    raise Conflict(
+        f"An episode is already open at {endpoint!r}.", hint="Wait until it is closed: `modelloop episodes`."
+    )
+
+
+def _add(ctx: Context, draft: Episode) -> Episode:
+    with ctx.db.transaction() as connection:
+        opened = replace(draft, number=tables.next_number(connection))
+        tables.add(connection, opened)
+        names = ("number", "endpoint", "pipeline", "trigger", "signal", "reason", "params")
+        facts = {name: getattr(opened, name) for name in names}
+        audit.append(connection, ctx, Event("episode.opened", opened.id, facts))
     return opened
 
 
@@ -90,15 +103,6 @@ def _check(project: Project, endpoint: str, pipeline: str) -> None:
             f"The pipeline {pipeline!r} makes {made or 'no model'}; {endpoint!r} is answered by {served!r}.",
             hint="Give the pipeline the endpoint's model in the project file, or choose another pipeline.",
         )
-
-
-def _given(params: Mapping[str, Any]) -> datetime | None:
-    """Return the time that a person set as `as_of` for a run before the first answer."""
-    value = params.get(PARAMETER)
-    try:
-        return utc(value) if isinstance(value, datetime) else parse_time(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
 
 
 def _event_time(ctx: Context, endpoint: str) -> datetime | None:

@@ -1,0 +1,28 @@
+"""The work of `modelloop demo`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+
+from ...demo import play
+from ...retrain import actions as retrain
+from ..desk import Desk
+from ..face import Answer
+
+
+def demo(desk: Desk, *, folder: Path | None, until: str, flights_a_day: int, stay: bool | None) -> Answer:
+    """Play; with --json what the play prints goes to stderr, and the document is what came of it."""
+    json = desk.face.json
+    place = (folder or Path(tempfile.mkdtemp(prefix="modelloop-demo-"))).resolve()
+    with redirect_stdout(sys.stderr) if json else nullcontext():
+        failed = play.demo(place, until=until, flights_a_day=flights_a_day, stay=False if json else stay)
+    code = int(failed > 0)
+    if not json:
+        return Answer({}, lambda _console: None, code=code, told=True)
+    with Desk(replace(desk.face, project=place)) as played:
+        data = {"folder": place, "failed_answers": failed, "episodes": retrain.episodes(played.ctx)}
+    return Answer(data, lambda _console: None, code=code)

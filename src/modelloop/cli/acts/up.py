@@ -1,0 +1,41 @@
+"""The work of `modelloop up`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ... import app, supervise
+from ...ground.replies import encode
+from ..desk import Desk
+from ..face import Answer
+from .page import address_of
+
+
+def up(desk: Desk) -> Answer:
+    """Supervise until Ctrl-C."""
+    settings, wanted = desk.settings, list[supervise.Program]()
+    desk.project  # noqa: B018 - mistakes in the project file are told before anything starts
+    with supervise.alone(settings.home):
+        app.open_context(desk.project_dir, settings=settings).db.close()  # migrated once, before all start at once
+        settings, wanted = supervise.programs(settings)
+        supervisor = supervise.Supervisor(settings.home, wanted, lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201
+
+        def tell() -> None:
+            state = {**supervisor.state(), "page": address_of(desk, wanted[0].address or "")}
+            _say_json(state) if desk.face.json else _say(state)
+
+        supervise.keep_up(supervisor, when_ready=tell)
+    return Answer({}, lambda _console: None, told=True)
+
+
+def _say(state: dict[str, Any]) -> None:
+    for process in state["processes"]:
+        sys.stdout.write(f"{process['name']:10} {process['address'] or 'pid ' + str(process['pid'])}\n")
+    sys.stdout.write(f"\nThe page (this address opens once): {state['page']}\nCtrl-C ends all of them.\n")
+    sys.stdout.flush()
+
+
+def _say_json(state: dict[str, Any]) -> None:
+    sys.stdout.write(encode(state, indent=True).decode() + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,21 @@
+"""The two options that every command has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """The options that every command has."""
+
+    project: Annotated[Path | None, Parameter(help="The project's folder. Default: here, or the nearest above.")] = None
+    json: Annotated[bool, Parameter(negative="", help="Print exactly one JSON document.")] = False
+
+
+Options = Annotated[Face, Parameter(name="*")]
+PLAIN = Face()
