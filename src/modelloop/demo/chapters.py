@@ -31,7 +31,7 @@ def chapters() -> Iterator[Chapter]:
         {"calendar_days": 9},
     )
     yield Chapter(
-        at("2013-11-05"),
+        at("2013-11-18"),
         "a person believes that only the last two months matter",
         {"months": 2},
     )

@@ -105,7 +105,7 @@ class Watch:
             "shadow": "shadow: scores every request beside the champion, answers none",
             "canary": f"canary, step {step + 1}: answers a share of the requests",
             "live": "LIVE",
-            "back": f"BACK: {rollout['reason']}",
+            "back": f"BACK: {(rollout['verdicts'] or [rollout])[-1]['reason']}",
         }.get(stage)
         style = {"live": "bold green", "back": "bold red"}.get(stage, "cyan")
         if what:

@@ -1,17 +1,21 @@
 """What a window says: pass, fail, or missing evidence. Pure.
 
-Quality fails only where even the good end of its interval lies beyond the tolerated loss. The k-th interval of a
-version has the level spend(alpha, k), so the chance of any false alert over its life is at most alpha.
+Quality fails only where even the good end of the interval of the loss since registration lies beyond what is tolerated.
+Both values are uncertain, the one at registration too: half-widths add as squares. The k-th interval of a version has the
+level spend(alpha, k), so the chance of any false alert over its life is at most alpha.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..evaluate.records import Direction, Score
+from ..ground.core.errors import EvidenceMissing
 from ..ground.core.records import Verdict
+from ..ground.stats.interval import z_value
 
 SHOWN = 3
 """Drifting inputs named in a reason."""
@@ -37,17 +41,24 @@ def missing(rows: int, reason: str) -> Reading:
 
 
 def quality(
-    score: Score, direction: Direction, *, reference: float, tolerance: float, detail: Mapping[str, Any]
+    score: Score, direction: Direction, *, reference: Score, tolerance: float, detail: Mapping[str, Any]
 ) -> Reading:
-    """Judge live quality against the value at registration."""
-    if score.low is None or score.high is None:
+    """Judge live quality against the score at registration. Raises EvidenceMissing where that has no interval."""
+    if score.low is None or score.high is None or score.value is None:
         return missing(score.rows, f"{score.rows} labelled answers do not give {score.metric} an interval.")
+    if reference.low is None or reference.high is None or reference.value is None:
+        raise EvidenceMissing(f"There is no interval of {score.metric} from registration to compare with.")
+    widen = z_value(score.confidence) / z_value(reference.confidence)
+    before = (reference.high - reference.low) / 2 * widen
     higher = direction is Direction.HIGHER
-    bound = reference - tolerance if higher else reference + tolerance
-    failed = score.high < bound if higher else score.low > bound
+    now = score.high - score.value if higher else score.value - score.low
+    good_end = score.value + math.hypot(now, before) * (1 if higher else -1)
+    bound = reference.value - tolerance if higher else reference.value + tolerance
+    failed = good_end < bound if higher else good_end > bound
     reason = (
         f"{score.metric} is {score.value:.3f} (between {score.low:.3f} and {score.high:.3f}) on {score.rows} labelled "
-        f"answers; at registration it was {reference:.3f}, and {tolerance:g} worse is tolerated"
+        f"answers; at registration it was {reference.value:.3f} (between {reference.value - before:.3f} and "
+        f"{reference.value + before:.3f}), and {tolerance:g} worse is tolerated"
     )
     verdict = Verdict.FAIL if failed else Verdict.PASS
     return Reading(verdict, reason, score.rows, score.value, score.low, score.high, bound, detail)

@@ -181,9 +181,7 @@ def _monitor(facts: Facts) -> dict[str, Any]:
     loud = [alert for alert in opened if alert.severity == "alert"]
     last = next((signal for signal in _quality(facts)[::-1] if signal.value is not None), None)
     lines = (
-        [f"{facts.project.objective.metric} {figure(last.value)} in the last window"]
-        if last
-        else ["no window complete yet"]
+        [f"{facts.project.objective.metric} {figure(last.value)} last window"] if last else ["no window complete yet"]
     )
     lines += [f"{_many(len(loud), 'alert')} open"] if loud else [f"{_many(len(opened), 'note')} open"] if opened else []
     return _stage(len(facts.signals), lines, alarm=bool(loud))

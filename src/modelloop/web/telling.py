@@ -17,7 +17,8 @@ _ENDINGS = {
     Result.ROLLED_BACK: "It was taken back; the version before goes on answering.",
     Result.FAILED: "The turn came to no version.",
 }
-_UNTOLD = frozenset({"seen", "stage", "step", "rows_seen"})
+_UNTOLD = frozenset({"seen", "stage", "step", "generation"})
+_SHORT = {"mean_loss": "loss", "median_ms": "ms"}
 
 
 def tell(episode: Episode, run: Run | None = None, rollout: Rollout | None = None) -> dict[str, Any]:
@@ -64,18 +65,19 @@ def _stage_name(verdict: Mapping[str, Any]) -> str:
     return f"{stage} {int(numbers.get('step') or 0) + 1}" if stage == "canary" else stage
 
 
-def _numbers(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return numbers and texts with their names, those of nested objects too."""
+def _numbers(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return numbers and texts with their names; an arm's numbers are told in one line."""
     told: list[tuple[str, str]] = []
     for name, value in values.items():
-        words = f"{prefix}{name}".replace("_", " ")
         if name in _UNTOLD or value is None or isinstance(value, list):
             continue
-        if isinstance(value, Mapping):
-            told += _numbers(value, f"{words} ")
-        else:
-            told.append((words, figure(value)))
+        shown = _arm(value) if isinstance(value, Mapping) else figure(value)
+        told.append((name.replace("_", " "), shown))
     return told
+
+
+def _arm(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{_SHORT.get(name, name)} {figure(value)}" for name, value in values.items() if value is not None)
 
 
 def _signal(signal: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ import pytest
 
 from modelloop.evaluate.metrics import compute
 from modelloop.evaluate.records import Direction, Score
+from modelloop.ground.core.errors import EvidenceMissing
 from modelloop.ground.core.records import Verdict
 from modelloop.ground.stats.sequential import spend
 from modelloop.monitor import alert as rules
@@ -33,14 +34,23 @@ def auc(low: float, high: float) -> Score:
     ],
 )
 def test_quality_fails_only_beyond_doubt(low: float, high: float, direction: Direction, verdict: Verdict) -> None:
-    reading = quality(auc(low, high), direction, reference=0.72, tolerance=0.02, detail={})
+    reading = quality(auc(low, high), direction, reference=auc(0.719, 0.721), tolerance=0.02, detail={})
     assert reading.verdict is verdict
     assert "at registration it was 0.720" in reading.reason
 
 
 def test_no_interval_is_no_evidence() -> None:
     score = Score("auc", 0.4, None, None, 3)
-    assert quality(score, Direction.HIGHER, reference=0.7, tolerance=0, detail={}).verdict is Verdict.MISSING
+    assert quality(score, Direction.HIGHER, reference=auc(0.6, 0.8), tolerance=0, detail={}).verdict is Verdict.MISSING
+    with pytest.raises(EvidenceMissing, match="from registration"):
+        quality(auc(0.6, 0.7), Direction.HIGHER, reference=score, tolerance=0, detail={})
+
+
+def test_an_uncertain_reference_raises_fewer_alerts() -> None:
+    """The value at registration is an estimate too: with a wide interval the same loss is no proof."""
+    sure = quality(auc(0.64, 0.68), Direction.HIGHER, reference=auc(0.709, 0.711), tolerance=0.0, detail={})
+    unsure = quality(auc(0.64, 0.68), Direction.HIGHER, reference=auc(0.65, 0.77), tolerance=0.0, detail={})
+    assert (sure.verdict, unsure.verdict) == (Verdict.FAIL, Verdict.PASS)
 
 
 def test_drift_names_the_worst_first() -> None:
@@ -56,10 +66,11 @@ def test_false_alerts_over_a_whole_life_are_rare() -> None:
     alpha, alarms = 0.1, 0
     rng = np.random.default_rng(7)
     for _ in range(60):
+        reference = compute("brier", (rng.uniform(size=400) < 0.3).astype(float), np.full(400, 0.3), 0.95)
         for k in range(1, 61):
             y = (rng.uniform(size=200) < 0.3).astype(float)
             score = compute("brier", y, np.full(200, 0.3), 1 - 2 * spend(alpha, k))
-            reading = quality(score, Direction.LOWER, reference=0.21, tolerance=0.0, detail={})
+            reading = quality(score, Direction.LOWER, reference=reference, tolerance=0.0, detail={})
             if reading.verdict is Verdict.FAIL:
                 alarms += 1
                 break

@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from sqlalchemy.exc import IntegrityError
 
@@ -13,6 +14,7 @@ from ...deploy import actions as deploy
 from ...deploy.records import Live
 from ...evaluate.metrics import METRICS, compute
 from ...evaluate.profile import psi
+from ...evaluate.records import Evaluation, Score
 from ...evaluate.settings import MetricName
 from ...ground.core.errors import EvidenceMissing, InvalidInput
 from ...ground.core.records import Verdict
@@ -121,9 +123,7 @@ def _quality(
     ctx: Context, metric: MetricName, settings: MonitorSettings, window: Window, *, version: str, nth: int
 ) -> Reading:
     """Measure the headline metric on the labelled answers of `version`, in its `nth` window with evidence."""
-    reference = register.get_version(ctx, version).headline
-    if reference is None:
-        raise EvidenceMissing(f"{version} has no value of {metric} from registration to compare with.")
+    reference = _at_registration(ctx, version)
     answered = [
         row
         for row in deploy.predictions_between(ctx, window.endpoint, window.start, window.end)
@@ -137,9 +137,14 @@ def _quality(
     level = spend(settings.alpha, nth)
     # Only one end of the interval can raise an alert, so it may use the whole level: 1 - 2 * level between both ends.
     score = compute(str(metric), labels, scores, 1 - 2 * level)
-    detail = {"level": level, "window_of_version": nth, "answers": len(answered), "reference": reference}
+    detail = {"level": level, "window_of_version": nth, "answers": len(answered), "reference": reference.value}
     direction = METRICS[str(metric)].direction
     return judge.quality(score, direction, reference=reference, tolerance=settings.tolerance, detail=detail)
+
+
+def _at_registration(ctx: Context, version: str) -> Score:
+    package = open_package(ctx.blobs, register.get_version(ctx, version).digest)
+    return msgspec.json.decode(read_file(ctx.blobs, package, "evaluation.json"), type=Evaluation).headline
 
 
 def _drift(ctx: Context, settings: MonitorSettings, window: Window, *, version: str) -> Reading:
