@@ -6,12 +6,14 @@ import json
 import logging
 from datetime import datetime, timedelta
 
+import msgspec
 import numpy as np
 import pytest
 
 from modelloop.deploy import actions as deploy
 from modelloop.deploy.settings import RolloutSettings
 from modelloop.evaluate.profile import profile
+from modelloop.evaluate.records import Evaluation, Score
 from modelloop.ground.core.records import Verdict
 from modelloop.ground.store.context import Context
 from modelloop.monitor import actions
@@ -31,8 +33,15 @@ def project(**monitors: MonitorSettings) -> Project:
 @pytest.fixture
 def gateway(ctx: Context) -> Gateway:
     """A gateway whose first version is live; x is the true chance, so `fair` has an AUC of 5/6."""
-    put_version(ctx, 1, headline=0.83)
+    put_judged(ctx, 1)
     return serve(ctx, 1)
+
+
+def put_judged(ctx: Context, number: int) -> None:
+    """Put a version into the register with what was found at its registration: an AUC of 0.83, well known."""
+    score = Score("auc", 0.83, 0.825, 0.835, 40_000)
+    files = {"evaluation.json": msgspec.json.encode(Evaluation(score, (score,), score, (), None))}
+    put_version(ctx, number, headline=0.83, digest=build(ctx.blobs, files | {"number": b"%d" % number}).digest)
 
 
 def serve(ctx: Context, number: int) -> Gateway:
@@ -115,7 +124,7 @@ def test_a_new_champion_begins_anew_and_resolves_what_fired(ctx: Context, gatewa
         week(gateway, T0 + WEEK * number, scores="blind")
     actions.measure(ctx, project())
     (firing,) = actions.alerts(ctx, firing=True)
-    put_version(ctx, 2, headline=0.83)
+    put_judged(ctx, 2)
     ctx.clock.advance(timedelta(seconds=1))  # type: ignore[attr-defined]
     bold = deploy.start_rollout(ctx, quick(), ENDPOINT, "delay:2", reason="renewed")
     gateway.answers = {"delay:1": fair, "delay:2": fair}
