@@ -38,12 +38,16 @@ class Limit(asyncio.Protocol):
         self.body = b""
         columns = {n: np.array(tensors[n], dtype=object if text else np.float64) for n, text in self.names}
         scores = self.scorer.score(columns)
-        out = orjson.dumps({"outputs": [{"name": "score", "shape": [len(scores)], "datatype": "FP32", "data": scores.tolist()}]})
+        out = orjson.dumps(
+            {"outputs": [{"name": "score", "shape": [len(scores)], "datatype": "FP32", "data": scores.tolist()}]}
+        )
         self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(out), out))
 
 
 async def main(folder: Path) -> None:
-    scorer = Scorer(FittedTransform.from_bytes((folder / "transform.json").read_bytes()), (folder / "model.onnx").read_bytes())
+    scorer = Scorer(
+        FittedTransform.from_bytes((folder / "transform.json").read_bytes()), (folder / "model.onnx").read_bytes()
+    )
     server = await asyncio.get_running_loop().create_server(lambda: Limit(scorer), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()

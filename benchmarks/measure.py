@@ -1,4 +1,4 @@
-"""How work is measured here: CPU seconds (shared machines make wall times noise), both sides in turn in one run, medians."""
+"""How work is measured: CPU seconds (wall times are noise on shared machines), both sides in turn, medians."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,7 @@ def paired(ours: Callable[[], float], reference: Callable[[], float], rounds: in
 
 def process_cpu(pid: int) -> float:
     """Return the CPU seconds that a living process has used (Linux)."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -1,4 +1,4 @@
-"""One answered request: our gateway (routing, checks, prediction log written before the answer) beside the bare limit."""
+"""One answered request: our gateway (routing, checks, log written before the answer) beside the bare limit."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Eight processes that start at once on an empty store. All must succeed; the peers' market leader loses 8 of 8."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -30,8 +31,6 @@ def _run() -> Measured:
 
 
 def _eight(code: str) -> tuple[int, float]:
-    import os
-
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'facts.sqlite'}"
         before = os.times()

@@ -31,7 +31,8 @@ STATE = "up.json"
 LOOK_EVERY = 0.1
 END_SECONDS = 10.0
 PATIENCE = 3
-"""So many deaths within CALM seconds are met with an immediate restart; each further one doubles the pause."""
+"""So many deaths within CALM seconds are met with an immediate restart; each further one doubles the least time from one
+start to the next: what lived longer than that is started again at once."""
 CALM = 20.0
 LONGEST_PAUSE = 5.0
 
@@ -57,6 +58,7 @@ class _Kept:
     program: Program
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
+    started: float = 0.0
     again_at: float = 0.0
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=32))
 
@@ -109,7 +111,7 @@ class Supervisor:
                 self._bury(kept, code)
                 changed = True
             if kept.process is None and time.monotonic() >= kept.again_at:
-                kept.process = self._start(kept.program)
+                kept.process, kept.started = self._start(kept.program), time.monotonic()
                 changed = True
         if not self.ready and all(_answers(kept) for kept in self._kept):
             self.ready = changed = True
@@ -136,7 +138,7 @@ class Supervisor:
         kept.deaths.append(now)
         kept.process = None
         kept.restarts += 1
-        pause = pause_after([now - death for death in kept.deaths])
+        pause = max(0.0, kept.started + pause_after([now - death for death in kept.deaths]) - now)
         kept.again_at = now + pause
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         when = f"starting it again in {pause:.1f} s" if pause else "starting it again"
@@ -180,7 +182,7 @@ class Supervisor:
 
 
 def pause_after(ages: Sequence[float]) -> float:
-    """Return how long to wait before a restart, given how long ago each death was (the newest is among them)."""
+    """Return the least time from start to start, given how long ago each death was (the newest is among them)."""
     many = sum(age <= CALM for age in ages) - PATIENCE
     return 0.0 if many <= 0 else min(0.25 * 2.0 ** (many - 1), LONGEST_PAUSE)
 

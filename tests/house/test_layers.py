@@ -69,11 +69,9 @@ def test_a_stage_begins_with_what_it_is(stage: str) -> None:
     assert len(front.tree.body) == 1, "a stage's __init__ is its docstring alone"
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if f"modelloop.{stage}.actions" in graph().modules])
 def test_actions_are_light_to_import(stage: str) -> None:
     """`modelloop status` and the pages load every stage's actions; who computes loads what computes."""
-    if f"modelloop.{stage}.actions" not in graph().modules:
-        pytest.skip(f"{stage} has no actions yet")
     assert loaded(f"modelloop.{stage}.actions") & HEAVY == set()
 
 

@@ -22,6 +22,10 @@ INSIDE = {
     "src/modelloop/train/container.py": {"polars"},
     "src/modelloop/train/search.py": {"optuna"},
     # `modelloop --help` opens no store, shows no table and prints no JSON
+    # polars and the judges (onnxruntime): a worker that only looks around needs neither
+    "src/modelloop/deploy/actions/intake.py": {"..parts"},
+    "src/modelloop/deploy/actions/reading.py": {"..parts"},
+    "src/modelloop/retrain/actions/advancing.py": {".settling"},
     "src/modelloop/cli/face.py": {"rich", ".desk", "..ground.replies"},
 }
 BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
@@ -32,7 +36,7 @@ def test_files_are_short() -> None:
         f"{source.name}: {lines} lines, at most {limit}"
         for folder, limit in ((PACKAGE, FILE), (ROOT / "tests", TEST_FILE))
         for source in sources(folder)
-        if (lines := source.text.count("\n")) > limit
+        if (lines := source.text.count("\n")) > limit and not is_revision(source)
     ]
     assert not long, "\n" + "\n".join(long)
 
@@ -42,9 +46,14 @@ def test_functions_are_short() -> None:
         f"{source.name}:{function.lineno} {function.name}: {lines} lines, at most {FUNCTION}"
         for source in sources(PACKAGE)
         for function in source.functions()
-        if (lines := length(function)) > FUNCTION
+        if (lines := length(function)) > FUNCTION and not is_revision(source)
     ]
     assert not long, "\n" + "\n".join(long)
+
+
+def is_revision(source: Source) -> bool:
+    """A schema revision is a list: one operation a table, in one function, as Alembic wants it."""
+    return "/migrations/versions/" in source.name
 
 
 def length(function: Function) -> int:

@@ -98,6 +98,12 @@ class Player:
         token = (self.project / ".modelloop" / "secrets" / "token").read_text().strip()
         self.control = Client(by_kind["control"], token)
 
+    def __enter__(self) -> Player:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.control.close()
+
     def get(self, path: str) -> Any:
         return retry(lambda: self.control.get(path))
 

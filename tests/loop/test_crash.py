@@ -1,7 +1,8 @@
-"""Kill each kind of process at random points, fifty times, while the loop turns: nothing answered is lost, nothing runs twice.
+"""Kill each kind of process at random points, fifty times, while the loop turns: nothing answered is lost, nothing
+runs twice.
 
-The three statements of the release: the story goes on; no answered prediction is missing from the log; no step that finished
-runs again, and an interrupted one leaves nothing half-written.
+The three statements of the release: the story goes on; no answered prediction is missing from the log; no step that
+finished runs again, and an interrupted one leaves nothing half-written.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ SEED = 20130301
 
 pytestmark = pytest.mark.timeout(600)
 
-TRACED = '''
+TRACED = """
 import os as _os, time as _time
 from pathlib import Path as _Path
 
@@ -36,7 +37,7 @@ def _trace(word, name, key):
     file = _os.open(_Path(__file__).parent / "trace.log", _os.O_WRONLY | _os.O_CREAT | _os.O_APPEND)
     _os.write(file, line)
     _os.close(file)
-'''
+"""
 
 
 class Killer(threading.Thread):
@@ -104,15 +105,27 @@ def test_fifty_kills(tmp_path: Path) -> None:
 
 
 def episode(as_of: str) -> dict[str, object]:
-    return {"pipeline": "train", "endpoint": "demand", "reason": "crash test", "params": {"as_of": f"{as_of}T00:00:00Z"}}
+    return {
+        "pipeline": "train",
+        "endpoint": "demand",
+        "reason": "crash test",
+        "params": {"as_of": f"{as_of}T00:00:00Z"},
+    }
 
 
 def slow_down_and_trace(steps: Path) -> None:
     """Let each step write when it begins and ends, and take long enough to be hit."""
     text = steps.read_text()
-    text = text.replace('    known = rides', '    _trace("begin", "split", as_of)\n    _time.sleep(0.7)\n    known = rides')
-    text = text.replace("    border = as_of - timedelta(days=14)\n    return", '    border = as_of - timedelta(days=14)\n    _trace("end", "split", as_of)\n    return')
-    text = text.replace("    features = [", '    _trace("begin", "learn", rows.height)\n    _time.sleep(0.7)\n    features = [', 1)
+    text = text.replace(
+        "    known = rides", '    _trace("begin", "split", as_of)\n    _time.sleep(0.7)\n    known = rides'
+    )
+    text = text.replace(
+        "    border = as_of - timedelta(days=14)\n    return",
+        '    border = as_of - timedelta(days=14)\n    _trace("end", "split", as_of)\n    return',
+    )
+    text = text.replace(
+        "    features = [", '    _trace("begin", "learn", rows.height)\n    _time.sleep(0.7)\n    features = [', 1
+    )
     text = text.replace("    return candidate(", '    _trace("end", "learn", rows.height)\n    return candidate(')
     assert text.count("_trace(") == 4
     steps.write_text(text.replace("READ = [", TRACED + "\nREAD = [", 1))
@@ -135,8 +148,8 @@ def nothing_finished_ran_again(project: Path) -> None:
     """Each end that the steps themselves wrote down stands in the journal once.
 
     A kill between a step's last line and its commit makes a step that ended but had not *finished*; it takes a few
-    milliseconds of more than a second, so at most one of these kills is allowed to hit it. Were finished steps run again,
-    every kill during `learn` would show here as a second end of `split`.
+    milliseconds of more than a second, so at most one of these kills is allowed to hit it. Were finished steps run
+    again, every kill during `learn` would show here as a second end of `split`.
     """
     lines = [line.split(" ") for line in (project / "trace.log").read_text().splitlines()]
     begun = Counter(name for word, name, *_ in lines if word == "begin")

@@ -14,8 +14,7 @@ pytestmark = pytest.mark.timeout(400)
 
 def test_bikes_turn_the_loop(tmp_path: Path) -> None:
     project = make_project(tmp_path / "bikes")
-    with up(project) as state:
-        player = Player(project, state)
+    with up(project) as state, Player(project, state) as player:
         player.first_model("2011-04-01")
         before = player.get("/api/loop")
         player.play("2011-04-01", "2011-09-01", lambda day: player.settle() if day.day % 2 else None)
@@ -30,7 +29,9 @@ def test_bikes_turn_the_loop(tmp_path: Path) -> None:
         assert set(episode["evidence"]) >= {"signal", "run", "gates", "rollout"}
         alerts = player.get("/api/alerts")["alerts"]
         assert any(alert["monitor"] == "quality" for alert in alerts)
-        signals = [s for s in player.get("/api/signals")["signals"] if s["kind"] == "quality" and s["value"] is not None]
+        signals = [
+            s for s in player.get("/api/signals")["signals"] if s["kind"] == "quality" and s["value"] is not None
+        ]
         worst = max(signals, key=lambda s: s["value"])
         last = max(signals, key=lambda s: s["window"]["end"])
         assert last["value"] < 0.75 * worst["value"]  # the retrained model won the quality back

@@ -18,10 +18,6 @@ class Chapter:
     idea: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
-    def params(self, day: datetime) -> dict[str, Any]:
-        """Return the arguments for the pipeline."""
-        return dict(self.arguments)
-
 
 def chapters() -> Iterator[Chapter]:
     """Yield the ideas by date."""

@@ -14,22 +14,26 @@ def signal_cell(episode: Mapping[str, Any]) -> str:
 
 
 def gates_cell(episode: Mapping[str, Any]) -> str:
-    """Return each gate with its verdict, and the sentence of those that did not pass."""
-    gates = (episode.get("evidence") or {}).get("gates") or {}
-    listed = gates.get("gates", []) if isinstance(gates, Mapping) else gates
-    cells = []
-    for gate in listed:
-        style = STYLE.get(gate["verdict"], "")
-        cells.append(f"[{style}]{gate['gate']}: {gate['verdict']}[/{style}]" + _why(gate))
+    """Return the gates that passed, those that did not with their sentence, and the comparison in figures."""
+    gates = (episode.get("evidence") or {}).get("gates") or []
+    passed = [gate["gate"] for gate in gates if gate["verdict"] == "pass"]
+    cells = [f"[green]pass[/green]: {', '.join(passed)}"] if passed else []
+    for gate in gates:
+        if gate["verdict"] != "pass":
+            cells.append(f"[{STYLE[gate['verdict']]}]{gate['verdict']}[/]: {gate['gate']}. {gate['reason']}")
+        elif gate["check"] == "champion" and gate["value"] is not None:
+            cells.append(f"against the champion {gate['value']:+.4f} ({gate['low']:+.4f} to {gate['high']:+.4f})")
     return "\n".join(cells)
 
 
 def rollout_cell(episode: Mapping[str, Any]) -> str:
     """Return each stage's decision with its sentence."""
-    rollout = (episode.get("evidence") or {}).get("rollout") or {}
-    verdicts = rollout.get("verdicts", []) if isinstance(rollout, Mapping) else rollout
-    return "\n".join(f"{verdict['decision']}: {verdict['reason']}" for verdict in verdicts)
+    verdicts = (episode.get("evidence") or {}).get("rollout") or []
+    return "\n".join(_stage(verdict) for verdict in verdicts if verdict["numbers"].get("stage") != "check")
 
 
-def _why(gate: Mapping[str, Any]) -> str:
-    return "" if gate["verdict"] == "pass" and gate["check"] != "champion" else f" ({gate['reason']})"
+def _stage(verdict: Mapping[str, Any]) -> str:
+    numbers = verdict["numbers"]
+    step = f" {numbers['step'] + 1}" if numbers.get("stage") == "canary" else ""
+    style = {"better": "green", "worse": "red"}.get(verdict["decision"], "yellow")
+    return f"[{style}]{numbers.get('stage')}{step}: {verdict['decision']}[/]. {verdict['reason']}"

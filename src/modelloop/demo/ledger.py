@@ -54,7 +54,9 @@ class Ledger:
         inputs = [column.name for column in self._first.signature.inputs]
         static = self._first.scorer.score(from_frame(known, inputs))
         name = datetime.strptime(month + "-01", "%Y-%m-%d").strftime("%B")  # noqa: DTZ007 - a name, not a time
-        told = Month(name, known.height, auc(truth, static), auc(truth, known["answered"].to_numpy().astype(np.float64)))
+        told = Month(
+            name, known.height, auc(truth, static), auc(truth, known["answered"].to_numpy().astype(np.float64))
+        )
         self.months.append(told)
         yield told
 

@@ -1,7 +1,8 @@
 """The story: a year of flights, played against the real control, worker and gateway processes.
 
-Nothing here decides anything. The player lets files arrive, asks as the desks would, reports the truth when it is known,
-and twice plays a person with a bad idea. When to alert, retrain, refuse, promote and go back is decided by the processes.
+Nothing here decides anything. The player lets files arrive, asks as the desks would, reports the truth when it is
+known, and twice plays a person with a bad idea. When to alert, retrain, refuse, promote and go back is decided by the
+processes.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from .up import Up, up
 from .watch import Watch
 from .world import WEEK, World, at, flights, planes, weather
 
+BEGINNING = at("2013-01-01")
 OPENING = at("2013-03-01")
 CLOSING = at("2014-01-01")
 OUTCOME_DELAY = timedelta(hours=12)
@@ -60,7 +62,7 @@ class Player:
     ledger: Ledger
     watch: Watch
     waiting: list[Answer] = field(default_factory=list)
-    landed: datetime = at("2013-01-01")
+    landed: datetime = BEGINNING
 
     def perform(self) -> None:
         """Play from the first model to the end of the year."""
@@ -85,7 +87,7 @@ class Player:
         self.screen.day(day, (day - OPENING) / (CLOSING - OPENING))
 
     def settle(self, day: datetime) -> None:
-        """Wait until the loop has seen everything and has nothing left to compute: in compressed time, minutes are days."""
+        """Wait until the loop has seen everything and has nothing left to compute: a training takes no days here."""
         self.watch.settle(day, self.play.patience)
 
     def _first_model(self) -> None:
@@ -135,7 +137,7 @@ class Player:
         self.screen.event(day, chapter.idea, "magenta")
         body = {"pipeline": "train", "endpoint": ENDPOINT, "reason": chapter.idea}
         try:
-            self._post("/api/episodes", body | {"params": chapter.params(day)})
+            self._post("/api/episodes", body | {"params": dict(chapter.arguments)})
         except ModelloopError as error:
             if error.status != 409:
                 raise
@@ -145,11 +147,13 @@ class Player:
         return story[1:]
 
 
-def demo(folder: Path | None = None, *, until: str = "2014-01-01", flights_a_day: int = 270, stay: bool | None = None) -> int:
+def demo(
+    folder: Path | None = None, *, until: str = "2014-01-01", flights_a_day: int = 270, stay: bool | None = None
+) -> int:
     """Play the year; return how many answers failed (nought, or something is wrong).
 
-    `folder` is kept and can be looked at afterwards; without it a temporary one is made and named at the end. `stay`: leave the
-    processes up until Ctrl-C; by default only in a terminal.
+    `folder` is kept and can be looked at afterwards; without it a temporary one is made and named at the end.
+    `stay`: leave the processes up until Ctrl-C; by default only in a terminal.
     """
     console = Console()
     place = folder.resolve() if folder else Path(tempfile.mkdtemp(prefix="modelloop-demo-"))
@@ -196,7 +200,18 @@ def build_world(place: Path, play: Play) -> World:
 
 def model_inputs(world: World) -> Sequence[str]:
     """Return the columns that a desk sends: all but the facts that are known only later."""
-    later = {"flight_id", "departs", "hour", "tailnum", "built", "dep_delay", "arr_delay", "left_at", "landed_at", "late"}
+    later = {
+        "flight_id",
+        "departs",
+        "hour",
+        "tailnum",
+        "built",
+        "dep_delay",
+        "arr_delay",
+        "left_at",
+        "landed_at",
+        "late",
+    }
     return [name for name in world.rows.columns if name not in later]
 
 
@@ -222,7 +237,9 @@ def _goodbye(console: Console, running: Up, *, stay: bool) -> None:
         ("audit verify", "check the chain of everything that was decided"),
         ("up", "start the processes and the page again"),
     ):
-        console.print(f"  modelloop {command} --project {place}\n      [dim]{what}[/dim]", soft_wrap=True, highlight=False)
+        console.print(
+            f"  modelloop {command} --project {place}\n      [dim]{what}[/dim]", soft_wrap=True, highlight=False
+        )
     if stay:
         console.print("Press Ctrl-C to end the processes.")
         try:

@@ -71,7 +71,10 @@ class PlainScreen:
 
     def month(self, month: Month) -> None:
         """Print the month."""
-        self.event(None, f"{month.name}  {month.rows:>6,} answers judged   AUC {month.loop:.3f}   (first model: {month.static:.3f})")
+        self.event(
+            None,
+            f"{month.name}  {month.rows:>6,} answers judged   AUC {month.loop:.3f}   (first model: {month.static:.3f})",
+        )
 
     def stages(self, lit: Mapping[str, str]) -> None:
         """Say nothing: events tell it."""
@@ -132,7 +135,9 @@ class LiveScreen:
         calendar.add_column(ratio=1)
         calendar.add_column(width=5, justify="right")
         calendar.add_row(
-            f"{self._now:%d %b %Y}" if self._now else "", ProgressBar(total=1.0, completed=self._share), f"{self._share:.0%}"
+            f"{self._now:%d %b %Y}" if self._now else "",
+            ProgressBar(total=1.0, completed=self._share),
+            f"{self._share:.0%}",
         )
         return Panel(
             Group(_ring(self._lit), Text(), calendar, Text(), _bars(self._months), Text(), *self._events[-9:]),
@@ -159,11 +164,13 @@ def _bars(months: Sequence[Month]) -> RenderableType:
         cell.append(f"{month.loop:.3f}", style="green" if month.loop >= month.static else "yellow")
         cell.append(f" / {month.static:.3f}", style="dim")
         cells.append(cell)
-    return Group(Text("AUC of what was answered / had the first model stayed", style="dim"), Columns(cells, padding=(0, 3)))
+    return Group(
+        Text("AUC of what was answered / had the first model stayed", style="dim"), Columns(cells, padding=(0, 3))
+    )
 
 
 def episodes_table(episodes: Sequence[Mapping[str, Any]], lines: Sequence[Sequence[str]]) -> Table:
-    """Return all turns of the loop with their evidence, as the last thing shown. `lines` are the evidence cells by episode."""
+    """Return all turns of the loop as a table; `lines` are the cells of each episode but the result."""
     table = Table(title="Every turn of the loop, with its evidence", title_justify="left", show_lines=True, expand=True)
     for name in ("#", "opened", "because", "gates", "shadow and canary", "result"):
         table.add_column(name, overflow="fold", ratio=None if name in ("#", "opened", "result") else 1)

@@ -1,6 +1,7 @@
 """The callers: departure desks that ask the gateway over HTTP and report what came true, late.
 
-Every failed answer is counted. A connection that breaks because a process was killed is tried again, as any client would.
+Every failed answer is counted. A connection that breaks because a process was killed is tried again, as any client
+would.
 """
 
 from __future__ import annotations
@@ -126,17 +127,19 @@ def request_body(board: Board, inputs: Sequence[str]) -> bytes:
     return orjson.dumps({"parameters": {"event_time": iso(board.asked_at)}, "inputs": tensors})
 
 
-def outcomes(answers: Sequence[Answer], known_until: datetime, delay: timedelta) -> tuple[list[dict[str, object]], list[Answer]]:
-    """Return the outcomes of boards whose last flight landed `delay` ago, and the answers still waiting for the truth."""
+def outcomes(
+    answers: Sequence[Answer], known_until: datetime, delay: timedelta
+) -> tuple[list[dict[str, object]], list[Answer]]:
+    """Return the outcomes of boards whose flights landed `delay` ago, and the answers that wait for the truth."""
     ready: list[dict[str, object]] = []
     waiting: list[Answer] = []
     for answer in answers:
         if answer.board.asked_at + timedelta(hours=8) + delay > known_until:
             waiting.append(answer)
             continue
-        rows = answer.board.rows.with_row_index("row").filter(pl.col("late").is_not_null() & pl.col("landed_at").is_not_null())
+        rows = answer.board.rows.with_row_index("row").filter(
+            pl.col("late").is_not_null() & pl.col("landed_at").is_not_null()
+        )
         for row, late, landed in rows.select("row", "late", "landed_at").iter_rows():
-            ready.append(
-                {"prediction_id": answer.prediction, "row": row, "label": late, "event_time": iso(landed)}
-            )
+            ready.append({"prediction_id": answer.prediction, "row": row, "label": late, "event_time": iso(landed)})
     return ready, waiting

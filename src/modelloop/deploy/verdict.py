@@ -2,7 +2,8 @@
 
 Losses lie in [0, 1]: the Brier score for a binary answer, the absolute error in units of the label's spread otherwise.
 All bounds come from `ground.stats.sequential`: they hold at every look at once, so looking each second costs nothing.
-The unit of evidence is a request, not a row: rows of one request share a storm, a user, a moment, and are no repetitions.
+The unit of evidence is a request, not a row: rows of one request share a storm, a user, a moment, and are no
+repetitions.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ def judge_check(
     ready = [r for r in alive if r.generation >= generation and challenger in r.loaded]
     if len(ready) < len(alive):
         return StageVerdict(NOT_YET, f"{len(ready)} of {len(alive)} gateways have loaded {challenger}.", numbers)
-    reason = f"All {len(alive)} gateways have loaded {challenger} and its golden answers agree."
+    who = "The gateway has" if len(alive) == 1 else f"All {len(alive)} gateways have"
+    reason = f"{who} loaded {challenger} and its golden answers agree."
     return StageVerdict(BETTER, reason, numbers)
 
 

@@ -1,8 +1,8 @@
 """What a window says: pass, fail, or missing evidence. Pure.
 
 Quality fails only where even the good end of the interval of the loss since registration lies beyond what is tolerated.
-Both values are uncertain, the one at registration too: half-widths add as squares. The k-th interval of a version has the
-level spend(alpha, k), so the chance of any false alert over its life is at most alpha.
+Both values are uncertain, the one at registration too: half-widths add as squares. The k-th interval of a version
+has the level spend(alpha, k), so the chance of any false alert over its life is at most alpha.
 """
 
 from __future__ import annotations

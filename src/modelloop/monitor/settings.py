@@ -30,8 +30,8 @@ class MonitorSettings:
 
     endpoint: str = setting("the endpoint that is watched")
     signal: SignalKind = setting(
-        "quality: the headline metric on labelled answers against the value at registration; input-drift: the largest PSI of "
-        "any input against the training sample; score-drift: PSI of the scores against those at registration"
+        "quality: the headline metric on labelled answers against the value at registration; input-drift: the largest "
+        "PSI of any input against the training sample; score-drift: PSI of the scores against those at registration"
     )
     every: timedelta = setting("length of a window", default=timedelta(days=7))
     label_delay: timedelta = setting(
@@ -44,7 +44,7 @@ class MonitorSettings:
     ignore: tuple[str, ...] = setting("input-drift: columns that are expected to move, such as a date", default=())
     threshold: float = setting("drift: the PSI above which it is an alert", default=0.25, least=0)
     alpha: float = setting(
-        "quality: chance of any false alert over the endpoint's whole life", default=0.05, least=1e-6, most=0.5
+        "quality: chance of any false alert over a version's whole life", default=0.05, least=1e-6, most=0.5
     )
     severity: Severity = setting("note: shown only; alert: sent, and may start work", default=Severity.ALERT)
 

@@ -28,7 +28,7 @@ class PipelineSettings:
         "argument = dataset: the newest version is handed over as a Polars frame", factory=dict
     )
     model: str | None = setting(
-        "the model that gets a new version from the candidate that the function returns; left out: an ordinary pipeline",
+        "the model that gets a version from the candidate that the function returns; left out: an ordinary pipeline",
         default=None,
         pattern="[a-z][a-z0-9_-]*",
     )

@@ -1,7 +1,8 @@
 """From raw tables to the rows a model is asked with. Training and the callers of the endpoint use this same code.
 
-Everything is known two hours before the scheduled departure: the schedule, the aircraft, the weather (the observation of the
-scheduled hour stands in for a forecast), and what the same airport and carrier went through until then.
+Everything is known two hours before the scheduled departure: the schedule, the aircraft, the weather (the
+observation of the scheduled hour stands in for a forecast), and what the same airport and carrier went through until
+then.
 """
 
 from datetime import timedelta
@@ -17,7 +18,7 @@ WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "prec
 
 
 def build(flights: pl.DataFrame, weather: pl.DataFrame, planes: pl.DataFrame) -> pl.DataFrame:
-    """Return one row a flight: what can be known two hours before departure, and `late` (null: cancelled or not known yet)."""
+    """Return one row a flight: what is known two hours before, and `late` (null: cancelled, or not known yet)."""
     rows = _schedule(flights)
     rows = rows.join(planes.select("tailnum", "built", "seats", "engines"), on="tailnum", how="left")
     rows = rows.with_columns((pl.col("departs").dt.year() - pl.col("built")).cast(pl.Float64).alias("plane_age"))
@@ -31,7 +32,7 @@ def departures(flights: pl.DataFrame) -> pl.DataFrame:
 
 
 def recent(rows: pl.DataFrame, left: pl.DataFrame) -> pl.DataFrame:
-    """Add how late flights have been leaving: the airport from 4 to 2 hours before the scheduled hour, the carrier from 6 to 2."""
+    """Add how late flights left: the airport's 4 to 2 hours before the scheduled hour, the carrier's 6 to 2."""
     for name, keys, hours in (("airport", ("origin",), 4), ("carrier", ("origin", "carrier"), 6)):
         past = Past(at="hour", known_at="left_at", by=keys, since=timedelta(hours=hours), until=timedelta(hours=2))
         rows = window_mean(rows, left, past, value="dep_delay", name=f"{name}_delay")

@@ -1,4 +1,4 @@
-"""The flights project: will this flight arrive more than 15 minutes late? Plain functions; they run without Modelloop too."""
+"""Will this flight arrive more than 15 minutes late? Plain functions; they run without Modelloop too."""
 
 from datetime import datetime, timedelta
 
@@ -47,8 +47,8 @@ def split(rows: pl.DataFrame, as_of: datetime, months: int) -> tuple[pl.DataFram
 def transform(train: pl.DataFrame, as_of: datetime, calendar_days: int) -> FittedTransform:
     """Fit the one preparation that training and serving share.
 
-    `calendar_days` is the demo's injected fault: a holiday calendar that ends so many days after `as_of` and has no answer
-    beyond. Rows of the past, and so every offline check, cannot see it.
+    `calendar_days` is the demo's injected fault: a holiday calendar that ends so many days after `as_of` and has no
+    answer beyond. Rows of the past, and so every offline check, cannot see it.
     """
     holidays = _days_to_holiday(as_of + timedelta(days=calendar_days) if calendar_days else None)
     ops = [category(name) for name in ("carrier", "origin", "dest")]
@@ -68,14 +68,16 @@ def tune(matrix_rows: pl.DataFrame, prepared: FittedTransform, trials: int, seed
         model = _fit(matrix[:border], label[:border], params, rounds=60, seed=seed)
         return _log_loss(label[border:], model.predict(matrix[border:]))
 
-    space = {"num_leaves": integer(15, 63), "min_data_in_leaf": integer(20, 200), "lambda_l2": real(0.1, 20.0, log=True)}
+    space = {
+        "num_leaves": integer(15, 63),
+        "min_data_in_leaf": integer(20, 200),
+        "lambda_l2": real(0.1, 20.0, log=True),
+    }
     return search(loss, space, trials=trials, seed=seed, direction="lower", metric="log_loss")
 
 
 @step
-def learn(
-    train: pl.DataFrame, holdout: pl.DataFrame, prepared: FittedTransform, study: Study, seed: int
-) -> Candidate:
+def learn(train: pl.DataFrame, holdout: pl.DataFrame, prepared: FittedTransform, study: Study, seed: int) -> Candidate:
     """Fit the best set on all training rows and hand everything over to be judged."""
     best = dict(study.params)
     model = _fit(prepared.apply(columns(train, prepared)), train["late"].to_numpy(), best, rounds=100, seed=seed)

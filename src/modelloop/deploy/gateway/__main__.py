@@ -25,6 +25,10 @@ from .server import App, Commit, Gate, Server, configuration
 from .shadow import Shadow
 
 
+FIRST_LOOK_SECONDS = 5.0
+"""How long callers are kept waiting for the first versions to be loaded, before they are told that nothing is."""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit status."""
     options = _options(argv)
@@ -65,7 +69,7 @@ def _serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
     shadow.start()
-    follower.start()
+    follower.start(FIRST_LOOK_SECONDS)
     server.run([listener])
     shadow.stop()
     follower.stop()

@@ -104,11 +104,13 @@ class FollowerThread:
         self._live = live
         self._said = ""
         self._stop = threading.Event()
+        self._looked = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
-    def start(self) -> None:
-        """Start the thread."""
+    def start(self, patience: float = 0.0) -> None:
+        """Start the thread; return when it has loaded what is to answer, or could not, or `patience` seconds are over."""
         self._thread.start()
+        self._looked.wait(patience)
 
     def stop(self, seconds: float = 5.0) -> None:
         """End the thread, then report once more."""
@@ -123,6 +125,7 @@ class FollowerThread:
             retry = bool(self._live.failed) and now - tried >= RETRY_SECONDS
             tried = now if retry else tried
             swapped = self._tolerant(partial(self._follower.step, again=retry))
+            self._looked.set()
             if swapped or time.monotonic() - reported >= REPORT_SECONDS:
                 reported = time.monotonic()
                 self._tolerant(self._reporter.write)

@@ -19,6 +19,7 @@ from ..store import audit
 from ..store.context import Context
 from . import environment, rows, tables
 from .codecs import Decoder, Encoder, Remembered, from_text, to_text
+from .failure import attempt
 from .journal import Finished, Kept
 from .metrics import Logged
 from .project import arguments_for, load_function
@@ -95,15 +96,12 @@ def execute(
         processes=processes or os.cpu_count() or 1,
     )
     began, cpu = time.perf_counter(), time.process_time()
-    values: dict[str, Any]
-    try:
-        values = _call_pipeline(ctx, run, session, resolve)
-    except (StoreUnavailable, StaleState):
-        raise
-    except RunCancelled:
+    values, error = attempt(lambda: _call_pipeline(ctx, run, session, resolve), passing=(StoreUnavailable, StaleState))
+    if isinstance(error, RunCancelled):
         values = {"state": RunState.CANCELLED}
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the edge between user code and ours: recorded as the run's end
+    elif error is not None:
         values = {"state": RunState.FAILED, "error": asdict(session.blame(error))}
+    assert values is not None
     taken = Usage(time.process_time() - cpu, 0, time.perf_counter() - began)
     return _end(ctx, run, values, taken if worker is None else None)
 

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import builtins
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from ..core.errors import StepFailed
 from .records import RunError
 
+T = TypeVar("T")
 _OURS = str(Path(__file__).parent)
 _LONGEST = 20_000
+
+
+def attempt(
+    call: Callable[[], T], *, passing: tuple[type[BaseException], ...] = ()
+) -> tuple[T | None, BaseException | None]:
+    """Call what may reach user code; return its value, or what it raised. `passing` is raised on.
+
+    The one edge between user code and ours, in a run's process and in its children.
+    """
+    try:
+        return call(), None
+    except passing:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything; it is recorded and told
+        return None, error
 
 
 def describe(error: BaseException, *, step: str | None = None) -> RunError:

@@ -74,21 +74,23 @@ class Fanout:
         busy: dict[Connection, tuple[int, _Child]] = {}
         try:
             while waiting or busy:
-                while waiting and len(busy) < self._limit:
-                    place, task = waiting.pop()
-                    child = self._ask(task)
-                    busy[child.pipe] = place, child
+                self._hand_out(waiting, busy)
                 for pipe in wait(list(busy)):
                     assert isinstance(pipe, Connection)
                     place, child = busy.pop(pipe)
                     answer = self._receive(child)
-                    if answer.error is not None:
-                        waiting.clear()
+                    waiting = waiting if answer.error is None else []
                     yield place, answer
         finally:
             for _, child in busy.values():  # only where whoever iterates gave up
                 child.process.kill()
                 _end(child)
+
+    def _hand_out(self, waiting: list[tuple[int, Task]], busy: dict[Connection, tuple[int, _Child]]) -> None:
+        while waiting and len(busy) < self._limit:
+            place, task = waiting.pop()
+            child = self._ask(task)
+            busy[child.pipe] = place, child
 
     def close(self) -> None:
         """Let the children go."""

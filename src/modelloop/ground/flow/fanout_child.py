@@ -18,7 +18,7 @@ from ..core.errors import StepFailed
 from ..core.hashing import canonical_json
 from ..store.blobs import Blobs
 from .codecs import Decoder, Encoder, Remembered, from_text, to_text
-from .failure import describe
+from .failure import attempt, describe
 from .inside import InsideStep
 from .process import die_with_parent
 from .project import importable, load_function
@@ -54,18 +54,18 @@ class Worker:
         artifacts: list[tuple[str, str]] = []
         inside = InsideStep(lambda _: None, lambda name, data: artifacts.append((name, self.blobs.put(data))))
         began = time.perf_counter()
-        text, error = "", None
-        try:
-            step = self._step(asked["step"])
-            item = self.decoder.decode(from_text(asked["item"]))
-            args, kwargs = self.decoder.decode(from_text(asked["shared"]))
-            with inside.open(asked["seed"]):
-                raw = step(item, *args, **kwargs)
-            text = to_text(Encoder(self.blobs.put, Remembered(), stores=True, types=set()).encode(raw)).decode()
-        except Exception as raised:  # noqa: BLE001 - the edge of a process: told to the parent, which raises it
-            error = asdict(describe(raised, step=asked["step"].partition(":")[2]))
+        text, raised = attempt(lambda: self._carry_out(asked, inside))
+        error = asdict(describe(raised, step=asked["step"].partition(":")[2])) if raised else None
         seconds = time.perf_counter() - began
-        return {"text": text, "seconds": seconds, "points": inside.points, "artifacts": artifacts, "error": error}
+        return {"text": text or "", "seconds": seconds, "points": inside.points, "artifacts": artifacts, "error": error}
+
+    def _carry_out(self, asked: dict[str, Any], inside: InsideStep) -> str:
+        step = self._step(asked["step"])
+        item = self.decoder.decode(from_text(asked["item"]))
+        args, kwargs = self.decoder.decode(from_text(asked["shared"]))
+        with inside.open(asked["seed"]):
+            raw = step(item, *args, **kwargs)
+        return to_text(Encoder(self.blobs.put, Remembered(), stores=True, types=set()).encode(raw)).decode()
 
     def _step(self, reference: str) -> Callable[..., Any]:
         module, _, qualname = reference.partition(":")

@@ -101,6 +101,13 @@ def get_job(ctx: Context, job_id: str) -> Job:
         return _found(connection, job_id)
 
 
+def find_job(ctx: Context, kind: str, key: str) -> Job | None:
+    """Return the job of this kind and key, or None where it was never queued."""
+    with ctx.db.reading() as connection:
+        row = tables.job_named(connection, kind, key)
+    return None if row is None else _job(row)
+
+
 def list_jobs(ctx: Context, *, states: Sequence[JobState] = (), limit: int = 100) -> list[Job]:
     """Return jobs, oldest first."""
     with ctx.db.reading() as connection:

@@ -12,6 +12,10 @@ MAX_ATTEMPTS = 5
 """A job whose worker died, or that was given back as failed, this often is not handed out again."""
 
 
+RUN = "run"
+"""The kind of job that a run is; its key is the run's id."""
+
+
 class JobState(StrEnum):
     """Where a job stands. The last three are final."""
 
@@ -20,6 +24,11 @@ class JobState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Say whether nothing more will come."""
+        return self not in (JobState.WAITING, JobState.HELD)
 
 
 @dataclass(frozen=True, slots=True)

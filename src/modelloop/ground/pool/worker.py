@@ -19,10 +19,7 @@ from ..flow.records import Run, RunState, Usage
 from ..store.context import Context
 from . import actions
 from .local import Child, start
-from .records import MAX_ATTEMPTS, ExitStatus, Job
-
-RUN = "run"
-"""The kind of job that a run is."""
+from .records import MAX_ATTEMPTS, RUN, ExitStatus, Job
 
 
 @dataclass(slots=True)
@@ -35,8 +32,9 @@ class _Held:
 class Worker:
     """Carries out up to `size` runs at a time. Use it from one thread, the main one.
 
-    `argv(run_id)` is the command that calls `flow.actions.execute(ctx, run_id, worker=name, ...)` and exits with 0 if
-    that returned. `name`: the same each time this worker is started, different from all others.
+    `argv(run_id)` is the command that calls `flow.actions.execute(ctx, run_id, worker=name, ...)`, does what is to be
+    done with a run that is done, and exits with 0 after that; killed before, it is started again. `name`: the same each
+    time this worker is started, different from all others.
     """
 
     def __init__(
@@ -100,7 +98,7 @@ class Worker:
 
     def _take(self, job: Job) -> None:
         run = flow.get_run(self._ctx, str(job.payload["run"]))
-        if run.state.ended:
+        if run.state.ended and run.state is not RunState.DONE:
             actions.finish(self._ctx, job)
             return
         env = {**os.environ, "PYTHONUNBUFFERED": "1"} if self._env is None else self._env
@@ -127,7 +125,8 @@ class Worker:
         if until is None or until - self._ctx.now() < self._lease * 2 / 3:
             held.job = actions.heartbeat(self._ctx, held.job, self._lease)
         run = flow.get_run(self._ctx, held.run_id)
-        return held.child.stop() if run.cancel_asked or run.state is RunState.CANCELLED else None
+        to_stop = run.state is RunState.CANCELLED or (run.cancel_asked and not run.state.ended)
+        return held.child.stop() if to_stop else None
 
     def _settle(self, held: _Held, status: ExitStatus) -> None:
         """Record how a child ended: first in the run, then in the queue."""
@@ -136,12 +135,12 @@ class Worker:
         run = flow.account(self._ctx, run.id, run.attempt, usage, log=held.child.log_path)
         if not run.state.ended:
             run = self._end_if_over(run, held.job, status)
-        if run.state.ended:
+        cut_short = run.state is RunState.DONE and status.code != 0
+        if run.state.ended and not cut_short:
             actions.finish(self._ctx, held.job)
         else:
-            pause = timedelta(seconds=2 ** (held.job.strikes - 1))
-            error = f"The process ended with {status} before the run did."
-            actions.fail(self._ctx, held.job, error, retry_in=pause)
+            error = f"The process ended with {status} before its work did."
+            actions.fail(self._ctx, held.job, error, retry_in=_pause(held.job.strikes))
 
     def _end_if_over(self, run: Run, job: Job, status: ExitStatus) -> Run:
         if run.cancel_asked:
@@ -163,3 +162,8 @@ class Worker:
     def _give_up(self, run_id: str, how: str) -> Run:
         reason = f"The run's process died {MAX_ATTEMPTS} times, {how}; see what it printed."
         return flow.end(self._ctx, run_id, RunState.FAILED, reason=reason)
+
+
+def _pause(strikes: int) -> timedelta:
+    """Return how long a job rests after so many deaths: not at all after the first, which may be anybody's fault."""
+    return timedelta(seconds=0 if strikes <= 1 else 2 ** (strikes - 2))

@@ -56,7 +56,8 @@ def running_mean_sequence(values: Floats, *, alpha: float, tuned_for: int = 500)
 
     Asymptotic confidence sequence with Gaussian mixture: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (2024),
     Time-uniform central limit theory and asymptotic confidence sequences, Theorem 2.2, and their Lyapunov-type
-    theorem for means that change; rho as they choose it to be tightest after `tuned_for` values. One value has no bounds.
+    theorem for means that change; rho as they choose it to be tightest after `tuned_for` values. One value has no
+    bounds.
     """
     count = len(values)
     if count < 2:

@@ -17,6 +17,8 @@ from ...ground.core.errors import Conflict, ModelloopError, RolloutRefused, Stal
 from ...ground.core.records import Event, Verdict
 from ...ground.flow import actions as flow
 from ...ground.flow.records import InputRef, Run, RunState
+from ...ground.pool import actions as pool
+from ...ground.pool.records import RUN, JobState
 from ...ground.store import audit
 from ...ground.store.context import Context
 from .. import episode as rules
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 6
 PATIENCE = timedelta(seconds=20)
-"""Wall time given to a run's process for judging its candidate, before somebody else does it."""
+"""Wall time given to whoever carried out a run without the queue for judging its candidate; then it is done here."""
 
 
 def advance_episodes(ctx: Context, project: Project, project_dir: Path) -> list[Episode]:
@@ -119,12 +121,13 @@ def _watch_run(ctx: Context, project: Project, project_dir: Path, episode: Episo
 
 
 def _unsettled(ctx: Context, project: Project, project_dir: Path, episode: Episode, run: Run) -> Episode:
-    """Wait for the run's process to judge the candidate; judge it here if that process seems to have died."""
-    waited = ctx.now() - (run.finished_at or ctx.now())
-    if waited > run.time_limit:
-        why = f"The run is done, but nobody could judge its candidate within {run.time_limit}."
+    """Wait while the queue still has the run: a process that died in judging is started again, so many times."""
+    job = pool.find_job(ctx, RUN, run.id)
+    if job is not None and job.state is JobState.FAILED:
+        why = f"The run is done, but its candidate could not be judged in {job.strikes} attempts. {job.error}"
         return _close(ctx, episode, Result.FAILED, why)
-    if waited > PATIENCE:
+    waits = job is not None and not job.state.ended
+    if not waits and ctx.now() - (run.finished_at or ctx.now()) > PATIENCE:
         from .settling import settle_run  # noqa: PLC0415 - what scores is heavy, and this is rare
 
         if settle_run(ctx, project, project_dir, run.id) is None:
