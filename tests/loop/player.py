@@ -38,10 +38,10 @@ def example() -> ModuleType:
     return module
 
 
-def modelloop(*words: str, project: Path | None = None) -> subprocess.CompletedProcess[str]:
+def modelloop(*words: str, project: Path | None = None, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does."""
     argv = [sys.executable, "-m", "modelloop", *words]
-    return subprocess.run(argv, cwd=project, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(argv, cwd=project, capture_output=True, text=True, timeout=timeout, check=False)
 
 
 @contextmanager
@@ -88,6 +88,7 @@ class Player:
     world: ModuleType = field(default_factory=example)
     answered: list[tuple[str, int]] = field(default_factory=list)
     """(prediction id, rows) of every answer that reached us."""
+    forecasts: list[tuple[datetime, pl.DataFrame, list[float]]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     waiting: list[tuple[datetime, dict[str, Any], pl.DataFrame]] = field(default_factory=list)
 
@@ -119,6 +120,7 @@ class Player:
         answer = retry(lambda: self._ask(day, rows))
         if answer is not None:
             self.answered.append((answer["parameters"]["prediction_id"], rows.height))
+            self.forecasts.append((day, rows, answer["outputs"][0]["data"]))
             self.waiting.append((day, answer, rows))
         ready = [item for item in self.waiting if item[0] < day]
         self.waiting = [item for item in self.waiting if item[0] >= day]

@@ -25,7 +25,7 @@ from ..client import Client
 from ..ground.core.errors import ModelloopError, NotReady, StoreUnavailable
 from .chapters import Chapter, chapters
 from .ledger import Ledger
-from .screen import LiveScreen, PlainScreen, Screen
+from .screen import LiveScreen, Month, PlainScreen, Screen
 from .traffic import Answer, Desks, outcomes
 from .up import Up, up
 from .watch import Watch
@@ -34,6 +34,8 @@ from .world import WEEK, World, at, flights, planes, weather
 BEGINNING = at("2013-01-01")
 OPENING = at("2013-03-01")
 CLOSING = at("2014-01-01")
+LOG_WIDTH = 140
+"""Columns of the last table where there is no terminal to ask."""
 OUTCOME_DELAY = timedelta(hours=12)
 ENDPOINT = "delay"
 
@@ -147,15 +149,29 @@ class Player:
         return story[1:]
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What came of a performance."""
+
+    folder: Path
+    requests: int
+    rows: int
+    failed: int
+    """Requests that got no answer: nought, or something is wrong."""
+    months: tuple[Month, ...]
+
+
 def demo(
     folder: Path | None = None, *, until: str = "2014-01-01", flights_a_day: int = 270, stay: bool | None = None
-) -> int:
-    """Play the year; return how many answers failed (nought, or something is wrong).
+) -> Played:
+    """Play the year against processes of its own.
 
     `folder` is kept and can be looked at afterwards; without it a temporary one is made and named at the end.
     `stay`: leave the processes up until Ctrl-C; by default only in a terminal.
     """
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=LOG_WIDTH)
     place = folder.resolve() if folder else Path(tempfile.mkdtemp(prefix="modelloop-demo-"))
     play = Play(place, min(at(until), CLOSING), flights_a_day)
     screen: Screen = LiveScreen(console) if console.is_terminal else PlainScreen(console)
@@ -164,19 +180,20 @@ def demo(
         building = later.submit(build_world, place, play)
         address = running.ready(play.patience)
         screen.event(None, "control, worker and gateway are up")
-        client = Client(address.control, address.token)
         world = building.result()
         desks = Desks(address.gateway_host, address.gateway_port, ENDPOINT, model_inputs(world))
         ledger = Ledger(place)
-        player = Player(play, screen, client, world, desks, ledger, Watch(client, screen, ENDPOINT, ledger))
-        try:
-            player.perform()
-        finally:
-            desks.close()
-            screen.close()
-        player.watch.summary(console, desks.tally)
+        with Client(address.control, address.token) as client:
+            watch = Watch(client, screen, ENDPOINT, ledger)
+            try:
+                Player(play, screen, client, world, desks, ledger, watch).perform()
+            finally:
+                desks.close()
+                screen.close()
+        watch.summary(console, desks.tally)
         _goodbye(console, running, stay=console.is_terminal if stay is None else stay)
-    return desks.tally.failed
+    tally = desks.tally
+    return Played(place, tally.requests, tally.rows, tally.failed, tuple(ledger.months))
 
 
 def prepare_folder(place: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...demo import play
+from ...monitor import actions as monitor
 from ...retrain import actions as retrain
 from ..desk import Desk
 from ..face import Answer
@@ -19,10 +20,14 @@ def demo(desk: Desk, *, folder: Path | None, until: str, flights_a_day: int, sta
     json = desk.face.json
     place = (folder or Path(tempfile.mkdtemp(prefix="modelloop-demo-"))).resolve()
     with redirect_stdout(sys.stderr) if json else nullcontext():
-        failed = play.demo(place, until=until, flights_a_day=flights_a_day, stay=False if json else stay)
-    code = int(failed > 0)
+        played = play.demo(place, until=until, flights_a_day=flights_a_day, stay=False if json else stay)
+    code = int(played.failed > 0)
     if not json:
         return Answer({}, lambda _console: None, code=code, told=True)
-    with Desk(replace(desk.face, project=place)) as played:
-        data = {"folder": place, "failed_answers": failed, "episodes": retrain.episodes(played.ctx)}
+    with Desk(replace(desk.face, project=place)) as kept:
+        data = {
+            "played": played,
+            "episodes": retrain.episodes(kept.ctx),
+            "alerts": monitor.alerts(kept.ctx, limit=1000),
+        }
     return Answer(data, lambda _console: None, code=code)
