@@ -11,7 +11,7 @@ help:            ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.demo   ## the loop on a year of real flights, in about two minutes
-	$(BIN)/modelloop demo
+	@$(BIN)/modelloop demo
 
 test: $(VENV)/.test   ## everything: checks, unit, integration, crash, browser
 	$(BIN)/python tests/provision.py
@@ -43,17 +43,17 @@ clean:           ## remove what make built
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"modelloop needs Python 3.11 or newer, this is {v.major}.{v.minor}: make PYTHON=/path/to/python3.11 ...")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"modelloop needs Python 3.11 or newer, this is {v.major}.{v.minor}: make PYTHON=/path/to/python3.11 ...")'
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: requirements/demo.txt requirements/data.txt pyproject.toml | $(VENV)/bin/python
 	@echo "installing the locked dependencies into $(VENV) (once; about a minute)"
-	PYTHONDONTWRITEBYTECODE= $(PIP) --require-hashes -r requirements/demo.txt -r requirements/data.txt
-	PYTHONDONTWRITEBYTECODE= $(PIP) --no-build-isolation -e .
+	@PYTHONDONTWRITEBYTECODE= $(PIP) --require-hashes -r requirements/demo.txt -r requirements/data.txt
+	@PYTHONDONTWRITEBYTECODE= $(PIP) --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt requirements/data.txt pyproject.toml | $(VENV)/bin/python
 	@echo "installing the locked dependencies and test tools into $(VENV) (once; about two minutes)"
-	PYTHONDONTWRITEBYTECODE= $(PIP) --require-hashes -r requirements/test.txt -r requirements/data.txt
-	PYTHONDONTWRITEBYTECODE= $(PIP) --no-build-isolation -e .
+	@PYTHONDONTWRITEBYTECODE= $(PIP) --require-hashes -r requirements/test.txt -r requirements/data.txt
+	@PYTHONDONTWRITEBYTECODE= $(PIP) --no-build-isolation -e .
 	@touch $@ $(VENV)/.demo

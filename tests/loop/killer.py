@@ -17,7 +17,9 @@ from modelloop.ground.pool.records import MAX_ATTEMPTS
 KINDS = ("control", "worker", "gateway", "run")
 SPARED = MAX_ATTEMPTS - 2
 """So often the process of one run is killed: a run that dies MAX_ATTEMPTS times by itself is rightly given up."""
-RARE_SECONDS = 3.0
+RUN_SECONDS = 4.0
+"""About so long a run of this test takes: its process is killed at a random age up to that."""
+RARE_SECONDS = 6.0
 """So long the killer waits for a process of the next kind before it takes another kind first."""
 
 
@@ -31,18 +33,20 @@ class Killer(threading.Thread):
         self._deck = [KINDS[number % len(KINDS)] for number in range(kills)]
         self._chance.shuffle(self._deck)
         self._runs: Counter[str] = Counter()
+        self._age = 0.0
         self.done: Counter[str] = Counter()
         self.enough = threading.Event()
         self.stopped = threading.Event()
 
     def run(self) -> None:
         while self._deck and not self.stopped.is_set():
-            self.stopped.wait(self._chance.uniform(0.2, 1.5))
+            self.stopped.wait(self._chance.uniform(0.2, 1.2))
             self._kill_one()
         self.enough.set()
 
     def _kill_one(self) -> None:
         deadline = time.monotonic() + RARE_SECONDS
+        self._age = self._chance.uniform(0.0, RUN_SECONDS)
         while not self.stopped.is_set():
             patient = time.monotonic() < deadline
             for kind in dict.fromkeys(self._deck[:1] if patient else self._deck):
@@ -53,34 +57,39 @@ class Killer(threading.Thread):
             self.stopped.wait(0.02)
 
     def _kill(self, kind: str) -> bool:
+        run: str | None = None
         wanted = "worker" if kind == "run" else kind
         living = [p["pid"] for p in self._state().get("processes", []) if p["kind"] == wanted and p["pid"]]
         if not living:
             return False
-        pid, run = living[0], None
+        pid = living[0]
         if kind == "run":
-            pid, run = next(iter(runs_of(living[0])), (None, None))
-            if pid is None or self._runs[str(run)] >= SPARED:
+            old = [(pid, run) for pid, run, age in runs_of(living[0]) if age >= self._age and self._runs[run] < SPARED]
+            if not old:
                 return False
+            pid, run = old[0]
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             return False
-        self._runs[str(run)] += 1
+        if run is not None:
+            self._runs[run] += 1
         return True
 
 
-def runs_of(worker: int) -> list[tuple[int, str]]:
-    """Return process and run id of the runs that a worker carries out, from /proc."""
+def runs_of(worker: int) -> list[tuple[int, str, float]]:
+    """Return process, run id and age in seconds of the runs that a worker carries out, from /proc."""
     found = []
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
     for place in Path("/proc").iterdir():
         if not place.name.isdigit():
             continue
         try:
-            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            facts = (place / "stat").read_text().rpartition(")")[2].split()
             argv = (place / "cmdline").read_text().split("\0")
         except (OSError, ValueError, IndexError):  # it ended while we looked
             continue
-        if parent == worker and "run-child" in argv and "--run" in argv:
-            found.append((int(place.name), argv[argv.index("--run") + 1]))
+        if int(facts[1]) == worker and "run-child" in argv and "--run" in argv:
+            age = uptime - int(facts[19]) / os.sysconf("SC_CLK_TCK")
+            found.append((int(place.name), argv[argv.index("--run") + 1], age))
     return found

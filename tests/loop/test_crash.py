@@ -36,8 +36,10 @@ from .player import Player, make_project, modelloop, up
 
 KILLS = 50
 SEED = 20130301
-DAY_SECONDS = 0.32
+DAY_SECONDS = 0.36
 """So long a day takes at least: the killer must not outlast the year."""
+ROWS = 6
+"""Hours of a day that one request asks about: a rollout needs some 30 requests."""
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -95,7 +97,8 @@ def play_until(killer: Killer, player: Player) -> None:
         if (day - landed).days >= 7:
             player.world.land(player.year, player.project / "landing", landed, day)
             landed = day
-        player.day(day, rows)
+        for part in rows.iter_slices(ROWS):
+            player.day(day, part)
         if all(episode["result"] for episode in player.episodes()):
             ask_for_episode(player, day)
         if killer.enough.wait(max(0.0, began + DAY_SECONDS - time.monotonic())):
@@ -113,9 +116,9 @@ def ask_for_episode(player: Player, day: datetime) -> None:
 def slow_down_and_trace(steps: Path) -> None:
     """Let each step write when it begins and ends, and take long enough to be hit."""
     text = steps.read_text()
-    text = text.replace("    known = rides", '    _trace("begin", "split")\n    _time.sleep(0.7)\n    known = rides')
+    text = text.replace("    known = rides", '    _trace("begin", "split")\n    _time.sleep(1.0)\n    known = rides')
     text = text.replace("14)\n    return", '14)\n    _trace("end", "split")\n    return')
-    text = text.replace("    features = [", '    _trace("begin", "learn")\n    _time.sleep(0.7)\n    features = [', 1)
+    text = text.replace("    features = [", '    _trace("begin", "learn")\n    _time.sleep(1.0)\n    features = [', 1)
     text = text.replace("    return candidate(", '    _trace("end", "learn")\n    return candidate(')
     assert text.count("_trace(") == 4
     steps.write_text(text.replace("READ = [", TRACED + "\nREAD = [", 1))

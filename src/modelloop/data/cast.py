@@ -17,6 +17,9 @@ FILE, ROW, RAW = "__file", "__row", "__raw:"
 """Where a row came from, and the text of values that do not fit."""
 
 _BLANK = ["", "na", "n/a", "nan", "null", "none"]
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
+"""0001-01-01 and 9999-12-31, counted from 1970-01-01; the last day is left out for the sake of other zones."""
+_PER_SECOND = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _TRUE, _FALSE = ["true", "t", "yes", "1"], ["false", "f", "no", "0"]
 
 
@@ -92,14 +95,22 @@ def _from_numbers(source: pl.Expr, dtype: pl.DataType, target: ColumnType) -> pl
 
 def _from_times(source: pl.Expr, dtype: pl.DataType, target: ColumnType) -> pl.Expr | None:
     if isinstance(dtype, pl.Datetime):
-        zoned = source.dt.convert_time_zone("UTC") if dtype.time_zone else source.dt.replace_time_zone("UTC")
+        within = _among_years(source, 86_400 * _PER_SECOND[dtype.time_unit])
+        zoned = within.dt.convert_time_zone("UTC") if dtype.time_zone else within.dt.replace_time_zone("UTC")
         if target is ColumnType.DATE:
             return pl.when(zoned.dt.truncate("1d") == zoned).then(zoned.dt.date())
         return zoned.dt.cast_time_unit("us") if target is ColumnType.TIME else None
     if dtype == pl.Date:
-        midnight = source.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-        return {ColumnType.DATE: source, ColumnType.TIME: midnight}.get(target)
+        within = _among_years(source, 1)
+        midnight = within.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        return {ColumnType.DATE: within, ColumnType.TIME: midnight}.get(target)
     return None
+
+
+def _among_years(source: pl.Expr, per_day: int) -> pl.Expr:
+    """Return the times of the years 1 to 9999: others are damage, and no database or Python takes them."""
+    number = source.to_physical()
+    return pl.when((number >= _FIRST_DAY * per_day) & (number < _LAST_DAY * per_day)).then(source)
 
 
 def _finite(number: pl.Expr) -> pl.Expr:

@@ -6,6 +6,8 @@ have the same, else they become text.
 
 from __future__ import annotations
 
+import codecs
+import csv
 import io
 import json
 from typing import Any
@@ -22,14 +24,40 @@ def parse(data: bytes, form: Format, name: str) -> pl.DataFrame:
         if form is Format.PARQUET:
             return pl.read_parquet(io.BytesIO(data))
         if form is Format.CSV:
+            _check_text(data)
             return pl.read_csv(io.BytesIO(data), infer_schema=False)
         return _json_lines(data)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        told = str(error).strip()
+        reason = (form is Format.CSV and _ragged(data)) or (told.splitlines()[0] if told else type(error).__name__)
         raise DataRefused(
-            f"{name} cannot be read as {form} ({len(data)} bytes): {reason}",
+            f"{name} cannot be read as {form} ({len(data)} bytes): {reason.rstrip('.')}.",
             hint="It may be cut off, still being written, or of another format. Move files in when they are complete.",
         ) from error
+
+
+def _check_text(data: bytes) -> None:
+    """Raise ValueError, with the line, unless it is UTF-8: what else it may be would have to be guessed."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError("it is UTF-16; expected UTF-8")
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line} has the byte 0x{data[error.start]:02x}, which is not UTF-8") from error
+
+
+def _ragged(data: bytes) -> str:
+    """Say which line has more fields than the header, if that is what is wrong."""
+    lines = csv.reader(io.StringIO(data.decode("utf-8-sig", "replace"), newline=""))
+    try:
+        header = next(lines, [])
+        for fields in lines:
+            if len(fields) > len(header):
+                return f"line {lines.line_num} has {len(fields)} fields, the header has {len(header)}"
+    except csv.Error as error:
+        return f"line {lines.line_num}: {error}"
+    return ""
 
 
 def _json_lines(data: bytes) -> pl.DataFrame:
