@@ -18,9 +18,9 @@ READ = ["hour", "weekday", "workingday", "temp", "humidity", "wind"]
 
 @step
 def split(rides: pl.DataFrame, as_of: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Hold the last two weeks out."""
+    """Hold the newest two weeks out, counted from what has arrived: files come a week late."""
     known = rides.filter(pl.col("at") < as_of)
-    border = as_of - timedelta(days=14)
+    border = known["at"].max() - timedelta(days=14)
     return known.filter(pl.col("at") < border), known.filter(pl.col("at") >= border)
 
 

@@ -79,7 +79,10 @@ def secret_token(settings: Settings) -> str:
             _write_once(path, secrets.token_urlsafe(32))
         token = path.read_text().strip()
     except OSError as error:
-        raise StoreUnavailable(f"Could not read or make the secret {path}: {error}.") from error
+        raise StoreUnavailable(
+            f"Could not read or make the secret {path}: {error.strerror}.",
+            hint="May you write in that folder? MODELLOOP_HOME can name another.",
+        ) from error
     check_address(settings, token)
     return token
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
 import uvicorn
 
 from . import app
+from .ground.core.errors import AddressRefused
 from .ground.core.records import Actor
 from .ground.core.settings import Settings
 from .web.pages import environment
@@ -24,22 +26,35 @@ def hosts(settings: Settings) -> frozenset[str]:
 
 def asgi(project_dir: Path, settings: Settings) -> Guarded:
     """Return the application on the project's store."""
+    project = app.open_project(project_dir)  # mistakes in it are told before a store is made
     ctx = app.open_context(project_dir, Actor("control"), settings=settings)
     names = hosts(settings)
     door = Doorkeeper(app.secret_token(settings), settings.token_file.parent)
-    site = Site(ctx, app.open_project(project_dir), project_dir, door, names, environment())
+    site = Site(ctx, project, project_dir, door, names, environment())
     return Guarded(build(site, ROUTES), names)
 
 
 def serve(project_dir: Path, settings: Settings) -> None:
     """Answer until SIGTERM or SIGINT."""
-    uvicorn.run(
-        asgi(project_dir, settings),
-        host=settings.host,
-        port=settings.control_port,
-        log_level=settings.log_level,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=3,
-        lifespan="off",
-    )
+    with _listening(settings) as place:
+        config = uvicorn.Config(
+            asgi(project_dir, settings),
+            log_level=settings.log_level,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=3,
+            lifespan="off",
+        )
+        uvicorn.Server(config).run([place])
+
+
+def _listening(settings: Settings) -> socket.socket:
+    """Return a socket on control's address; raises AddressRefused where it is taken or not of this machine."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host.strip("[]"), settings.control_port), family=family, backlog=2048)
+    except OSError as error:
+        raise AddressRefused(
+            f"Control cannot listen on {settings.host}:{settings.control_port}: {os.strerror(error.errno or 0)}.",
+            hint="Choose another --port, or set MODELLOOP_CONTROL_PORT.",
+        ) from error

@@ -31,8 +31,8 @@ STATE = "up.json"
 LOOK_EVERY = 0.1
 END_SECONDS = 10.0
 PATIENCE = 3
-"""So many deaths within CALM seconds are met with an immediate restart; each further one doubles the least time from one
-start to the next: what lived longer than that is started again at once."""
+"""So many deaths within CALM seconds are met with an immediate restart; each further one doubles the least time from
+one start to the next: what lived longer than that is started again at once."""
 CALM = 20.0
 LONGEST_PAUSE = 5.0
 
@@ -138,7 +138,7 @@ class Supervisor:
         kept.deaths.append(now)
         kept.process = None
         kept.restarts += 1
-        pause = max(0.0, kept.started + pause_after([now - death for death in kept.deaths]) - now)
+        pause = pause_after([now - death for death in kept.deaths], lived=now - kept.started)
         kept.again_at = now + pause
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         when = f"starting it again in {pause:.1f} s" if pause else "starting it again"
@@ -181,10 +181,14 @@ class Supervisor:
         return {"pid": os.getpid(), "ready": self.ready, "processes": listed}
 
 
-def pause_after(ages: Sequence[float]) -> float:
-    """Return the least time from start to start, given how long ago each death was (the newest is among them)."""
+def pause_after(ages: Sequence[float], *, lived: float = 0.0) -> float:
+    """Return how long to wait before a restart, given how long ago each death was (the newest is among them).
+
+    `lived`: how long the process that died now had run; that much of the time between two starts is over already.
+    """
     many = sum(age <= CALM for age in ages) - PATIENCE
-    return 0.0 if many <= 0 else min(0.25 * 2.0 ** (many - 1), LONGEST_PAUSE)
+    between = 0.0 if many <= 0 else min(0.25 * 2.0 ** (many - 1), LONGEST_PAUSE)
+    return max(0.0, between - lived)
 
 
 def running(home: Path) -> dict[str, object] | None:

@@ -8,7 +8,8 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ KINDS = ("control", "worker", "gateway", "run")
 SPARED = MAX_ATTEMPTS - 2
 """So often the process of one run is killed: a run that dies MAX_ATTEMPTS times by itself is rightly given up."""
 RUN_SECONDS = 4.0
-"""About so long a run of this test takes: its process is killed at a random age up to that."""
+"""About so long a run of this test takes: its process is killed at a random age up to that, or at a wanted moment."""
+Moment = Callable[[str], bool]
+"""Says of a run whether this is the moment to kill its process."""
 RARE_SECONDS = 6.0
 """So long the killer waits for a process of the next kind before it takes another kind first."""
 
@@ -26,13 +29,17 @@ RARE_SECONDS = 6.0
 class Killer(threading.Thread):
     """Kills `kills` processes, as many of each kind: what `modelloop up` started, and the run that a worker started."""
 
-    def __init__(self, state: Callable[[], dict[str, Any]], kills: int, seed: int) -> None:
+    def __init__(
+        self, state: Callable[[], dict[str, Any]], kills: int, seed: int, moments: Sequence[Moment] = ()
+    ) -> None:
         super().__init__(daemon=True)
         self._state = state
         self._chance = random.Random(seed)
         self._deck = [KINDS[number % len(KINDS)] for number in range(kills)]
         self._chance.shuffle(self._deck)
         self._runs: Counter[str] = Counter()
+        self._ages: dict[str, float] = {}
+        self._moments = cycle([self._old_enough, *moments])
         self._age = 0.0
         self.done: Counter[str] = Counter()
         self.enough = threading.Event()
@@ -47,6 +54,7 @@ class Killer(threading.Thread):
     def _kill_one(self) -> None:
         deadline = time.monotonic() + RARE_SECONDS
         self._age = self._chance.uniform(0.0, RUN_SECONDS)
+        self._moment = next(self._moments) if self._deck[0] == "run" else self._old_enough
         while not self.stopped.is_set():
             patient = time.monotonic() < deadline
             for kind in dict.fromkeys(self._deck[:1] if patient else self._deck):
@@ -64,10 +72,11 @@ class Killer(threading.Thread):
             return False
         pid = living[0]
         if kind == "run":
-            old = [(pid, run) for pid, run, age in runs_of(living[0]) if age >= self._age and self._runs[run] < SPARED]
-            if not old:
+            self._ages = {run: age for _, run, age in runs_of(living[0])}
+            ripe = [one for one in runs_of(living[0]) if self._runs[one[1]] < SPARED and self._moment(one[1])]
+            if not ripe:
                 return False
-            pid, run = old[0]
+            pid, run, _ = ripe[0]
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -75,6 +84,9 @@ class Killer(threading.Thread):
         if run is not None:
             self._runs[run] += 1
         return True
+
+    def _old_enough(self, run: str) -> bool:
+        return self._ages.get(run, 0.0) >= self._age
 
 
 def runs_of(worker: int) -> list[tuple[int, str, float]]:

@@ -1,4 +1,4 @@
-"""Plays the bikes example against real processes: what a user of a second project would do, with a client that retries."""
+"""Plays the bikes example against real processes: what its user would do, with a client that tries again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ PATIENCE = 90.0
 def example() -> ModuleType:
     """Import examples/bikes/world.py by path."""
     spec = importlib.util.spec_from_file_location("bikes_world", EXAMPLE / "world.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -129,15 +130,15 @@ class Player:
             reply = self.post("/api/outcomes", {"endpoint": "demand", "outcomes": found})
             assert reply["unknown"] == []
 
-    def play(self, start: str, end: str, every_day: Callable[[datetime], None] = lambda day: None) -> None:
-        """Play days in order; files land each week."""
+    def play(self, start: str, end: str, every_day: Callable[[], None]) -> None:
+        """Play days in order, calling `every_day` after each; files land each week."""
         landed = self.world.at(start)
         for day, rows in self.world.days(self.year, self.world.at(start), self.world.at(end)):
             if day - landed >= timedelta(days=7):
                 self.world.land(self.year, self.project / "landing", landed, day)
                 landed = day
             self.day(day, rows)
-            every_day(day)
+            every_day()
 
     def settle(self) -> None:
         """Wait for two turns that found nothing left to compute."""

@@ -1,4 +1,4 @@
-"""A project that is not the demo (another data set, regression, scikit-learn) goes through the whole loop, as the how-to tells."""
+"""A second project (another data set, regression, scikit-learn) goes through the whole loop, as the how-to tells."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_bikes_turn_the_loop(tmp_path: Path) -> None:
     with up(project) as state, Player(project, state) as player:
         player.first_model("2011-04-01")
         before = player.get("/api/loop")
-        player.play("2011-04-01", "2011-09-01", lambda day: player.settle())
+        player.play("2011-04-01", "2011-09-01", player.settle)
         assert player.refused == []
         assert player.get("/api/loop")["number"] > before["number"]
         spring_came_and_a_retrained_version_went_live(player)
@@ -52,7 +52,7 @@ def spring_came_and_a_retrained_version_went_live(player: Player) -> None:
 
 
 def quality_fell_and_was_won_back(player: Player) -> None:
-    """In the platform's own windows: the mean absolute error grew under the first version, and shrank under a later one."""
+    """In the platform's own windows: the error grew under the first version, and shrank under a later one."""
     signals = [s for s in player.get("/api/signals")["signals"] if s["kind"] == "quality" and s["value"] is not None]
     signals.sort(key=lambda signal: str(signal["window"]["end"]))
     first = [signal for signal in signals if signal["version"] == "demand:1"]
@@ -63,7 +63,7 @@ def quality_fell_and_was_won_back(player: Player) -> None:
 
 
 def the_first_version_would_be_worse(player: Player) -> None:
-    """On the same hours, what was answered in the last four weeks is off by a fifth less, at least, than demand:1 would be."""
+    """In the last four weeks the answers are off by a fifth less, at least, than demand:1 on the same hours."""
     since = player.world.at("2011-08-04")
     asked = [(rows, scores) for day, rows, scores in player.forecasts if day >= since]
     assert len(asked) == 28

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from modelloop.data import actions as data
 from modelloop.deploy import actions as deploy
 from modelloop.deploy.records import Stage
 from modelloop.govern.lineage import lineage
 from modelloop.govern.verify import verify
 from modelloop.ground.core.errors import Conflict
 from modelloop.ground.flow import actions as flow
+from modelloop.ground.flow.records import RunState
+from modelloop.ground.pool import actions as pool
+from modelloop.ground.pool.records import RUN
 from modelloop.ground.store import audit
 from modelloop.ground.store.context import Context
 from modelloop.loop import turn
@@ -40,6 +46,26 @@ def begin(world: World, reason: str, **params: object) -> Episode:
     return retrain.open_episode(
         world.ctx, world.project, endpoint=ENDPOINT, pipeline="train", why=Cause(reason), params=params
     )
+
+
+def test_a_finished_run_waits_for_the_queue_to_judge_it_and_fails_where_that_gave_up(world: World) -> None:
+    ctx = world.ctx
+    episode = begin(world, "its judging dies")
+    turn(ctx, world.project, world.folder)
+    (run,) = flow.list_runs(ctx, states=[RunState.QUEUED])
+    pool.enqueue(ctx, RUN, {"run": run.id}, key=run.id)
+    job = pool.claim(ctx, "w", timedelta(days=2))
+    assert job is not None
+    sys.modules.pop("steps", None)
+    flow.execute(ctx, run.id, resolve=lambda ref: data.read(ctx, ref.dataset, ref.version).collect())
+    world.ctx.clock.advance(timedelta(days=1))  # type: ignore[attr-defined] - the machine was off for a night
+    turn(ctx, world.project, world.folder)
+    assert retrain.get_episode(ctx, episode.id).state is EpisodeState.RUNNING
+    pool.fail(ctx, job, "The process ended with signal 9 before its work did.", final=True)
+    turn(ctx, world.project, world.folder)
+    closed = retrain.get_episode(ctx, episode.id)
+    assert closed.result is Result.FAILED
+    assert "could not be judged in 1 attempts" in (closed.evidence or {})["result"]["reason"]
 
 
 def test_a_first_model_by_a_persons_wish(world: World) -> None:

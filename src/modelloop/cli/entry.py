@@ -51,9 +51,11 @@ def build() -> App:
 
 def main(tokens: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 refused or failed, 2 not understood, 130 interrupted."""
+    words = list(sys.argv[1:] if tokens is None else tokens)
     try:
+        _check_words(words)
         result = build()(
-            list(sys.argv[1:] if tokens is None else tokens),
+            words,
             exit_on_error=False,
             print_error=False,
             result_action="return_value",
@@ -64,11 +66,20 @@ def main(tokens: Sequence[str] | None = None) -> int:
             f"error: {error}\n  `modelloop --help` and `modelloop COMMAND --help` say what is understood.\n"
         )
         return 2
+    except UnicodeEncodeError as error:
+        sys.stderr.write(f"error: {ascii(error.object)[:80]} is not UTF-8.\n")
+        return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `modelloop runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Raise UnicodeEncodeError for bytes that are no text: they could neither be kept nor shown."""
+    for word in words:
+        word.encode()
 
 
 def _version() -> str:

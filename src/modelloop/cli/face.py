@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ..ground.core.errors import ExtraMissing, ModelloopError
+from ..ground.core.errors import ExtraMissing, ModelloopError, StoreUnavailable
 from .options import Face
 
 if TYPE_CHECKING:
@@ -53,6 +53,10 @@ def act(target: str, face: Face, **arguments: Any) -> int:
             return _say(answer, face)
     except ModelloopError as error:
         return _complain(error, face)
+    except OSError as error:  # a folder that may not be written, a disk that is full
+        place = f" ({error.filename})" if error.filename else ""
+        told = f"{error.strerror or error}{place}."
+        return _complain(StoreUnavailable(told, hint="Is it there, is there space, and may you write in it?"), face)
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA_OF:
             raise

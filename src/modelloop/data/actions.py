@@ -33,6 +33,7 @@ from .records import (
     Level,
     Part,
     QuarantinedRow,
+    Refused,
     Report,
     Taken,
 )
@@ -92,9 +93,10 @@ def version(ctx: Context, dataset: str, number: int | None = None) -> DatasetVer
 
 
 def versions(ctx: Context, dataset: str) -> list[DatasetVersion]:
-    """Return a dataset's versions, newest first."""
+    """Return a dataset's versions, newest first; raises NotFound where there is none."""
     with ctx.db.reading() as connection:
-        return tables.all_versions(connection, dataset)
+        found = tables.all_versions(connection, dataset)
+    return found or [_version(ctx, dataset, None)]
 
 
 def datasets(ctx: Context) -> list[Dataset]:
@@ -114,13 +116,24 @@ def arrivals(ctx: Context, dataset: str | None = None, *, limit: int = 100) -> l
         return tables.all_arrivals(connection, dataset, limit)
 
 
+def refused(ctx: Context, dataset: str, *, limit: int = 100) -> list[Refused]:
+    """Return the arrivals of which nothing was taken in, newest first."""
+    found = [one for one in arrivals(ctx, dataset, limit=limit) if one.version is None]
+    return [Refused(one.id, one.at, one.report.files, tuple(map(_said, one.report.broken))) for one in found]
+
+
 def quarantined(ctx: Context, dataset: str, *, limit: int = 1000) -> list[QuarantinedRow]:
-    """Return rows that were set aside, each with its reasons, newest arrival first."""
+    """Return rows that were set aside, each with its reasons, newest arrival first; raises NotFound."""
     rows: list[QuarantinedRow] = []
-    for arrival in arrivals(ctx, dataset):
+    for arrival in arrivals(ctx, dataset) or _no_arrival(ctx, dataset):
         if arrival.blob is not None and len(rows) < limit:
             rows += rows_of(ctx.blobs.get(arrival.blob), dataset, arrival.id, arrival.version)
     return rows[:limit]
+
+
+def _no_arrival(ctx: Context, dataset: str) -> tuple[Arrival, ...]:
+    _version(ctx, dataset, None)
+    return ()
 
 
 def _version(ctx: Context, dataset: str, number: int | None) -> DatasetVersion:
@@ -183,11 +196,15 @@ def _refuse(ctx: Context, intake: _Intake, judged: Judged) -> NoReturn:
 
 def _raise_refused(intake: _Intake, arrival: Arrival) -> NoReturn:
     broken = arrival.report.broken
-    told = "; ".join(f"{one.column} {one.check}: {one.message}".strip() for one in broken[:5])
+    told = "; ".join(map(_said, broken[:5]))
     more = f"; and {len(broken) - 5} more" if len(broken) > 5 else ""
+    rows = arrival.report.quarantined
+    listed = f"`modelloop data quarantine {intake.source.dataset}` lists {_counted(rows)} with all reasons. " * (
+        rows > 0
+    )
     raise DataRefused(
         f"Source {intake.name!r} breaks the contract {intake.source.contract!r} and was not taken in: {told}{more}.",
-        hint=f"{arrival.report.quarantined} rows are listed in `modelloop data quarantine {intake.source.dataset}`.",
+        hint=f"{listed}Replace the file by a good one, or change the contract; nothing of it was kept as data.",
         detail={"arrival": arrival.id, "dataset": arrival.dataset, "report": arrival.report.to_json()},
     )
 
@@ -250,6 +267,14 @@ def _where(ctx: Context, digest: str) -> Path | bytes:
     if not path.is_file():
         raise BlobMissing(f"The part {digest} is not in {ctx.blobs.url}.")
     return path
+
+
+def _said(check: CheckResult) -> str:
+    return f"{check.column} {check.check}: {check.message}".strip().rstrip(".")
+
+
+def _counted(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows} rows"
 
 
 def _counts(report: Report) -> dict[str, int]:

@@ -123,7 +123,7 @@ def _read(findings: _Findings, name: str, data: bytes, form: Format, contract: C
     try:
         raw = parse(data, form, name)
     except DataRefused as error:
-        findings.checks.append(CheckResult("readable", name, Level.TABLE, 1, str(error)))
+        findings.checks.append(CheckResult("readable", name, Level.TABLE, 1, error.message))
         return
     findings.rows += len(raw)
     shape = list(_shape_checks(raw, contract, name))

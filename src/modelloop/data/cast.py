@@ -54,7 +54,7 @@ def _misfits(raw: pl.Series, value: pl.Series, target: ColumnType) -> pl.Series:
     if raw.null_count() == value.null_count():
         return pl.repeat(None, len(raw), dtype=pl.String, eager=True).alias(name)
     failed = _present(pl.col(raw.name), raw.dtype, target) & pl.lit(value.is_null())
-    return raw.to_frame().select(pl.when(failed).then(pl.col(raw.name).cast(pl.String)).alias(name)).to_series()
+    return raw.to_frame().select(pl.when(failed).then(_as_text(pl.col(raw.name), raw.dtype)).alias(name)).to_series()
 
 
 def _value(source: pl.Expr, dtype: pl.DataType, target: ColumnType) -> pl.Expr | None:
@@ -95,22 +95,30 @@ def _from_numbers(source: pl.Expr, dtype: pl.DataType, target: ColumnType) -> pl
 
 def _from_times(source: pl.Expr, dtype: pl.DataType, target: ColumnType) -> pl.Expr | None:
     if isinstance(dtype, pl.Datetime):
-        within = _among_years(source, 86_400 * _PER_SECOND[dtype.time_unit])
+        within = _among_years(source, dtype)
         zoned = within.dt.convert_time_zone("UTC") if dtype.time_zone else within.dt.replace_time_zone("UTC")
         if target is ColumnType.DATE:
             return pl.when(zoned.dt.truncate("1d") == zoned).then(zoned.dt.date())
         return zoned.dt.cast_time_unit("us") if target is ColumnType.TIME else None
-    if dtype == pl.Date:
-        within = _among_years(source, 1)
+    if isinstance(dtype, pl.Date):
+        within = _among_years(source, dtype)
         midnight = within.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
         return {ColumnType.DATE: within, ColumnType.TIME: midnight}.get(target)
     return None
 
 
-def _among_years(source: pl.Expr, per_day: int) -> pl.Expr:
+def _as_text(source: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return the values as text; a time beyond the calendar as its number, for Polars cannot write it."""
+    if isinstance(dtype, pl.Datetime | pl.Date):
+        return pl.coalesce(_among_years(source, dtype).cast(pl.String), source.to_physical().cast(pl.String))
+    return source.cast(pl.String)
+
+
+def _among_years(source: pl.Expr, dtype: pl.Datetime | pl.Date) -> pl.Expr:
     """Return the times of the years 1 to 9999: others are damage, and no database or Python takes them."""
-    number = source.to_physical()
-    return pl.when((number >= _FIRST_DAY * per_day) & (number < _LAST_DAY * per_day)).then(source)
+    per_day = 86_400 * _PER_SECOND[dtype.time_unit] if isinstance(dtype, pl.Datetime) else 1
+    first, last = max(_FIRST_DAY * per_day, -(2**63)), min(_LAST_DAY * per_day, 2**63 - 1)
+    return pl.when(source.to_physical().cast(pl.Int64).is_between(first, last)).then(source)
 
 
 def _finite(number: pl.Expr) -> pl.Expr:

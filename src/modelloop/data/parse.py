@@ -29,7 +29,9 @@ def parse(data: bytes, form: Format, name: str) -> pl.DataFrame:
         return _json_lines(data)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError, OSError) as error:
         told = str(error).strip()
-        reason = (form is Format.CSV and _ragged(data)) or (told.splitlines()[0] if told else type(error).__name__)
+        reason = told.splitlines()[0] if told else type(error).__name__
+        if form is Format.CSV and isinstance(error, pl.exceptions.PolarsError):
+            reason = _ragged(data) or reason
         raise DataRefused(
             f"{name} cannot be read as {form} ({len(data)} bytes): {reason.rstrip('.')}.",
             hint="It may be cut off, still being written, or of another format. Move files in when they are complete.",

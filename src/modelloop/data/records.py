@@ -182,6 +182,16 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """An arrival of which nothing was taken in, and why."""
+
+    arrival: str
+    at: datetime
+    files: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantinedRow:
     """A row that was set aside, as it came, with all reasons."""
 

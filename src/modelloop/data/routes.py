@@ -28,9 +28,10 @@ def report(call: Call) -> Any:
 
 
 def quarantine(call: Call) -> dict[str, Any]:
-    """List rows that broke a dataset's contract."""
+    """List rows that broke a dataset's contract, and arrivals that were refused."""
     name = check_name(call.path["name"], "dataset")
-    return {"dataset": name, "rows": actions.quarantined(call.ctx, name, limit=call.limit())}
+    rows = actions.quarantined(call.ctx, name, limit=call.limit())
+    return {"dataset": name, "rows": rows, "refused": actions.refused(call.ctx, name)}
 
 
 ROUTES = (

@@ -56,10 +56,11 @@ def _outcome(row: Mapping[str, Any], place: int) -> Outcome:
     if isinstance(label, bool):
         label = int(label)
     if not isinstance(label, int | float):
-        raise OutcomeInvalid(f"Outcome {place} has the label {str(label)[:60]!r}.", hint="Expected a number.")
+        found = "no label" if label is None else f"the label {str(label)[:60]!r}"
+        raise OutcomeInvalid(f"Outcome {place} has {found}.", hint="Expected a number.")
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1_000_000:
         raise OutcomeInvalid(f"Outcome {place} has the row {str(number)[:60]!r}.", hint="Expected 0, 1, 2, ...")
-    return Outcome(prediction_id, float(label), moment(row.get("event_time"), "event_time"), number)
+    return Outcome(prediction_id, float(label), moment(row.get("event_time"), f"outcomes[{place}].event_time"), number)
 
 
 def deploy(call: Call) -> Any:

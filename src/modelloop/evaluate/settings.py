@@ -68,6 +68,6 @@ class GateSettings:
     bound: float | None = setting("metric, slice: the value to reach", default=None)
     margin: float = setting("champion: how much worse is still no loss", default=0.0, least=0)
     by: str | None = setting("slice: the column that makes the groups", default=None)
-    tolerance: float = setting("parity: largest difference between two answers", default=1e-4, least=0)
+    tolerance: float = setting("parity: largest difference, relative to answers beyond 1", default=1e-4, least=0)
     min_rows: int = setting("fewest holdout rows (slice: rows in a group) to count as evidence", default=200, least=1)
     confidence: float = setting("of the interval", default=0.95, least=0.5, most=0.9999)

@@ -51,7 +51,8 @@ class Call:
 
     def mapping(self, name: str) -> Mapping[str, Any]:
         """Return an object of the body, empty where it is left out."""
-        value = self.body.get(name) or {}
+        value = self.body.get(name)
+        value = {} if value is None else value
         if not isinstance(value, Mapping):
             raise InvalidInput(f"The body's {name!r} is {_found(value)}.", hint=f'Expected {{"{name}": {{...}}}}.')
         return value
@@ -99,7 +100,7 @@ def moment(value: Any, name: str) -> Any:
     """Return the aware UTC time written in a body's field; raises InvalidInput."""
     try:
         return parse_time(value)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise InvalidInput(
             f"{name!r} is {_found(value)}.", hint="Expected a time such as 2013-03-01T05:15:00Z."
         ) from error

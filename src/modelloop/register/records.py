@@ -29,7 +29,7 @@ class Parity:
 
     rows: int
     largest: float
-    """Largest absolute difference."""
+    """Largest difference, relative to answers larger than 1."""
     beyond: int
     """Rows whose difference is beyond the tolerance."""
     tolerance: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..ground.core.errors import NotFound
 from ..ground.core.ids import check_name
 from ..ground.core.rights import Right
 from ..ground.http import Call, Route
@@ -19,7 +20,12 @@ def models(call: Call) -> dict[str, Any]:
 def versions(call: Call) -> dict[str, Any]:
     """List the versions of a model, newest first."""
     name = check_name(call.path["model"], "model")
-    return {"model": name, "versions": actions.versions(call.ctx, name)[::-1][: call.limit()]}
+    found = actions.versions(call.ctx, name)
+    if not found:
+        raise NotFound(
+            f"There is no model {name!r}.", hint=f"There are: {', '.join(actions.models(call.ctx)) or 'none yet'}."
+        )
+    return {"model": name, "versions": found[::-1][: call.limit()]}
 
 
 ROUTES = (Route("GET", "/models", models, Right.READ), Route("GET", "/models/{model}", versions, Right.READ))

@@ -6,13 +6,13 @@ encoding. Actions are sync and run in threads.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+import orjson
 from jinja2 import Environment
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -111,13 +111,20 @@ class Guarded:
 
     def _check(self, request: Request) -> None:
         host = request.headers.get("host", "")
-        if (urlsplit(f"//{host}").hostname or "") not in self._hosts:
+        if (_split(f"//{host}").hostname or "") not in self._hosts:
             raise AddressRefused(
                 f"This site is not called {host[:100]!r}.", hint="Use the address `modelloop up` printed."
             )
         origin = request.headers.get("origin")
-        if request.method not in _SAFE and origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if request.method not in _SAFE and origin is not None and _split(origin).netloc.lower() != host.lower():
             raise Denied(f"A page of {origin[:100]!r} may not change anything here.")
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError:  # an address of no form, such as http://[x, is nobody's
+        return urlsplit("")
 
 
 class _Endpoint:
@@ -148,8 +155,8 @@ class _Endpoint:
             self.site.ctx.by(actor),
             self.site.project,
             self.site.project_dir,
-            dict(request.path_params),
-            dict(request.query_params),
+            _written(request.path_params),
+            _written(request.query_params),
             {} if request.method in _SAFE else await _body(request),
         )
         return await run_in_threadpool(self.route.action, call)
@@ -204,6 +211,24 @@ def cookie_name(request: Request) -> str:
     return f"modelloop_{server[1]}"
 
 
+def _written(words: Mapping[str, Any]) -> dict[str, str]:
+    """Return parts of an address as text that a database takes."""
+    for name, word in words.items():
+        if "\x00" in word:
+            raise InvalidInput(f"{name} holds a NUL character.", hint="Leave it out.")
+    return dict(words)
+
+
+def _holds_nul(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str) and "\x00" in part:
+            return True
+        waiting += [*part, *part.values()] if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return False
+
+
 async def _body(request: Request) -> Mapping[str, Any]:
     data = bytearray()
     async for chunk in request.stream():
@@ -211,9 +236,13 @@ async def _body(request: Request) -> Mapping[str, Any]:
         if len(data) > LARGEST_BODY:
             raise BodyTooLarge(f"The body is larger than {LARGEST_BODY} bytes.", hint="Send it in parts.")
     try:
-        value = json.loads(data or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"The body is not JSON: {str(error)[:200]}.") from error
+        value = orjson.loads(data or b"{}")  # strict: no NaN, no half characters, no number beyond a float
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(
+            f"The body is not JSON: {str(error)[:200]}.", hint="Expected an object in UTF-8; no NaN or Infinity."
+        ) from error
+    if b"\\u0000" in data and _holds_nul(value):
+        raise InvalidInput("The body holds a NUL character (\\u0000).", hint="Leave it out.")
     if not isinstance(value, dict):
         raise InvalidInput(f"The body is a JSON {type(value).__name__}.", hint="Expected an object: {...}.")
     return value
@@ -231,8 +260,11 @@ async def _refused(_request: Request, error: Exception) -> Response:
 async def _no_such_address(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        answer = _told(InvalidInput(f"{request.method} is not understood at {request.url.path[:200]}."))
+        allowed = (error.headers or {}).get("Allow", "")
+        found = f"{request.method} is not understood at {request.url.path[:200]}."
+        answer = _told(InvalidInput(found, hint=f"Use {allowed}."))
         answer.status_code = 405
+        answer.headers["allow"] = allowed
         return answer
     return _told(
         NotFound(f"There is nothing at {request.url.path[:200]}.", hint="/api/openapi.json lists all addresses.")

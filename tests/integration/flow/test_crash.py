@@ -266,6 +266,37 @@ def test_a_run_whose_process_always_dies_fails_after_five_attempts(
     assert [job.state for job in queue.list_jobs(place.ctx)] == [JobState.DONE]
 
 
+def test_what_is_done_with_a_finished_run_is_done_although_its_process_died_before(place: Place) -> None:
+    """As judging a candidate: the run is done, its process not yet."""
+    after = """
+    import os
+    judged = home / "judged"
+    if not judged.exists():
+        judged.touch()
+        os.kill(os.getpid(), 9)
+    judged.write_text("judged")
+    """
+    place.child.write_text(dedent(CHILD) + dedent(after))
+    run, worker = place.submit("steps:slow", seconds=0), place.crew()
+    turn_until_ended(worker, place, run)
+    until(lambda: worker.turn() == 0 and queue.list_jobs(place.ctx)[0].state is JobState.DONE)
+    assert (place.ctx.home / "judged").read_text() == "judged"
+    done = actions.get_run(place.ctx, run.id)
+    assert (done.state, done.attempt) == (RunState.DONE, 1)
+    assert queue.list_jobs(place.ctx)[0].attempts == 2
+
+
+def test_after_five_deaths_behind_a_finished_run_its_job_fails_and_the_run_stays_done(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelloop.ground.pool.worker.timedelta", lambda seconds: timedelta(seconds=seconds / 1000))
+    place.child.write_text(dedent(CHILD) + "import os; os.kill(os.getpid(), 9)")
+    run, worker = place.submit("steps:slow", seconds=0), place.crew()
+    until(lambda: worker.turn() == 0 and queue.find_job(place.ctx, "run", run.id).state.ended)  # type: ignore[union-attr]
+    assert [(job.state, job.strikes) for job in queue.list_jobs(place.ctx)] == [(JobState.FAILED, 5)]
+    assert actions.get_run(place.ctx, run.id).state is RunState.DONE
+
+
 def test_closing_a_worker_gives_its_run_back(place: Place) -> None:
     run, worker = place.submit(), place.crew("first")
     worker.turn()

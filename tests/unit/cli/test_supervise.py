@@ -36,6 +36,13 @@ def test_deaths_long_ago_count_for_nothing(ages: list[float]) -> None:
     assert supervise.pause_after([*ages, *old]) == supervise.pause_after(ages)
 
 
+@given(AGES, st.floats(0, 100))
+def test_what_lived_long_is_started_again_sooner_than_what_died_young(ages: list[float], lived: float) -> None:
+    pause = supervise.pause_after(ages, lived=lived)
+    assert pause == max(0.0, supervise.pause_after(ages) - lived)
+    assert supervise.pause_after(ages, lived=supervise.LONGEST_PAUSE) == 0
+
+
 def test_ports_are_chosen_once_below_the_systems_own_range(tmp_path: Path) -> None:
     environ = {"MODELLOOP_CONTROL_PORT": "0", "MODELLOOP_GATEWAY_PORT": "0", "MODELLOOP_GATEWAYS": "3"}
     settings, programs = supervise.programs(read_settings(environ, tmp_path))

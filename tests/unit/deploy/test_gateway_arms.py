@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ import pytest
 
 from gateway_parts import INPUTS, ONE, TWO, Made, answerer, arm, ask, constant, fails, inputs, logged, tensor, told
 from modelloop.deploy.gateway.answer import Answerer
-from modelloop.deploy.gateway.routing import Follower
+from modelloop.deploy.gateway.routing import Follower, FollowerThread, Reporter
 from modelloop.deploy.gateway.runtime import Live, LoadedArm
 from modelloop.deploy.gateway.shadow import Shadow, ShadowJob
-from modelloop.deploy.log import _DECODER, _HEAD
+from modelloop.deploy.log import _DECODER, _HEAD, LogWriter
 from modelloop.deploy.records import Arm, Route, RoutingTable, Stage
 from modelloop.deploy.table import TABLE_DOCUMENT, encode_table
 from modelloop.ground.core.errors import InvalidInput
@@ -223,6 +224,18 @@ def test_a_gateway_that_starts_beside_a_broken_challenger_serves_the_champion(ct
     shelf.broken.clear()
     follower.step(again=True)
     assert live.serving.generation == 4
+
+
+def test_a_gateway_that_starts_again_has_loaded_before_it_listens(ctx: Context, tmp_path: Path) -> None:
+    live, log = Live(), LogWriter(tmp_path, "g1", 1)
+    publish(ctx, 1, Route("late", ONE))
+    reporter = Reporter(ctx.blobs, live, Shadow(log.write), log, ctx.clock, "g1", "http://127.0.0.1:1")
+    thread = FollowerThread(Follower(ctx.blobs, live, Shelf()), reporter, live)
+    thread.start(patience=30)
+    try:
+        assert live.serving.generation == 1
+    finally:
+        thread.stop()
 
 
 def test_nothing_loaded_is_not_ready(ctx: Context) -> None:

@@ -186,3 +186,33 @@ def test_the_api_document_lists_every_route(client: Caller) -> None:
     assert set(document["paths"]) == {"/api" + route.path for route in ROUTES}
     assert document["paths"]["/api/things/{name}"]["post"]["x-right"] == "run"
     assert document["paths"]["/api/things/{name}"]["get"]["summary"] == "Say what came."
+
+
+@pytest.mark.parametrize("header", [{"host": "[::1"}, {"origin": "http://[x"}])
+def test_addresses_of_no_form_are_refused(client: Caller, header: dict[str, str]) -> None:
+    answer = client.post("/api/things/a", json={}, headers={**AUTH, **header})
+    assert (answer.status_code, "error" in answer.json()) == (403, True)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"a": ["x\\u0000y"]}', b'{"a": {"\\u0000": 1}}', b'{"a": "\\ud800"}', b'{"a": NaN}', b'{"a": 1e999}']
+)
+def test_bodies_that_no_database_takes_are_refused(client: Caller, body: bytes) -> None:
+    answer = client.post("/api/things/a", content=body, headers=AUTH)
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "ML100"
+
+
+def test_an_escaped_backslash_is_no_nul(client: Caller) -> None:
+    body = b'{"a": "x\\\\u0000"}'
+    assert client.post("/api/things/a", content=body, headers=AUTH).json()["body"] == {"a": "x\\u0000"}
+
+
+@pytest.mark.parametrize("path", ["/api/things/%00", "/api/things/a?b=%00"])
+def test_a_nul_in_an_address_is_refused(client: Caller, path: str) -> None:
+    assert client.get(path, headers=AUTH).status_code == 400
+
+
+def test_a_wrong_method_is_told_the_right_one(client: Caller) -> None:
+    answer = client.request("DELETE", "/api/refused", headers=AUTH)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")

@@ -75,10 +75,13 @@ def quarantine(desk: Desk, *, name: str, limit: int) -> Answer:
     """List rows set aside."""
     found = actions.quarantined(desk.ctx, name, limit=limit)
     rows = [(r.file, r.row, "; ".join(r.reasons), ", ".join(f"{k}={v}" for k, v in r.values.items())) for r in found]
-    return Answer(
-        {"dataset": name, "rows": found},
-        printed(table(("file", "row", "why", "values"), rows, empty="no row was set aside")),
+    refused = actions.refused(desk.ctx, name, limit=limit)
+    whole = [(one.at, ", ".join(one.files), "; ".join(one.reasons)) for one in refused]
+    shown = printed(
+        table(("file", "row", "why", "values"), rows, empty="no row was set aside"),
+        *([Text("\nrefused as a whole", style="bold"), table(("at", "files", "why"), whole)] if whole else []),
     )
+    return Answer({"dataset": name, "rows": found, "refused": refused}, shown)
 
 
 def infer(_desk: Desk, *, file: Path, name: str) -> Answer:

@@ -18,8 +18,9 @@ from .tables import facts, printed, table
 
 def status(desk: Desk) -> Answer:
     """Show the loop and the processes."""
+    project = desk.project  # mistakes in it are told before a store is made
     up = supervise.running(desk.settings.home)
-    seen = picture(gather(desk.ctx, desk.project))
+    seen = picture(gather(desk.ctx, project))
     head = seen["headline"]
     processes: Any = up["processes"] if up else []
     stages = [
@@ -32,9 +33,9 @@ def status(desk: Desk) -> Answer:
     ]
     data = {name: seen[name] for name in ("headline", "number", "busy", "stages", "endpoints", "alerts", "troubles")}
     return Answer(
-        {"project": desk.project.project.name, "folder": desk.project_dir, **data, "processes": processes},
+        {"project": project.project.name, "folder": desk.project_dir, **data, "processes": processes},
         printed(
-            Text(f"{desk.project.project.name}: {desk.project.objective.question}", style="bold"),
+            Text(f"{project.project.name}: {project.objective.question}", style="bold"),
             facts(((head["metric"], f"{head['text']}  ({head['about']})"),)),
             table(("stage", "", "what it has"), stages),
             table(

@@ -9,7 +9,7 @@ from rich.text import Text
 from ...ground.core.errors import NotFound
 from ...ground.core.ids import check_id
 from ...ground.flow import actions
-from ...ground.flow.records import Run
+from ...ground.flow.records import Run, RunError
 from ..desk import Desk
 from ..face import Answer
 from .tables import facts, printed, table
@@ -43,11 +43,7 @@ def show(desk: Desk, *, run: str) -> Answer:
         ("episode", found.episode),
     ]
     rows = [(step.number, step.name, step.state, step.seconds, step.reason) for step in steps]
-    error = (
-        [Text(f"\n{found.error.kind}: {found.error.message}\n{found.error.traceback}", style="red")]
-        if found.error
-        else []
-    )
+    error = [Text(f"\n{_told(found.error)}", style="red")] if found.error else []
     shown = printed(facts(pairs), table(("", "step", "state", "seconds", "why"), rows, empty="no step yet"), *error)
     return Answer({"run": found, "steps": steps}, shown)
 
@@ -63,6 +59,11 @@ def stdout(desk: Desk, *, run: str) -> Answer:
     else:
         raise NotFound(f"Run {found.id} has printed nothing yet; it is {found.state}.")
     return Answer({"run": found.id, "stdout": text}, lambda _console: print(text, file=sys.stdout, end=""))  # noqa: T201 - as printed
+
+
+def _told(error: RunError) -> str:
+    """Return the traceback, which ends with kind and message; or only these where no code of the user is in it."""
+    return error.traceback if '  File "' in error.traceback else f"{error.kind}: {error.message}"
 
 
 def _metrics(run: Run) -> str:

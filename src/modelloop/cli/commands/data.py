@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from ..face import act
-from ..options import PLAIN, Options
+from ..options import PLAIN, Limit, Options
 
 app = App(name="data", help="Datasets: list, show, ingest, quarantine, infer.")
 
@@ -23,7 +24,13 @@ app.command(listing, name="list")
 
 
 @app.command
-def show(name: str, /, *, version: int | None = None, face: Options = PLAIN) -> int:
+def show(
+    name: str,
+    /,
+    *,
+    version: Annotated[int | None, Parameter(validator=Number(gte=1, lte=10**9))] = None,
+    face: Options = PLAIN,
+) -> int:
     """Show a dataset: its versions, and the report of one of them.
 
     Parameters
@@ -49,15 +56,13 @@ def ingest(source: str | None = None, /, *, face: Options = PLAIN) -> int:
 
 
 @app.command
-def quarantine(name: str, /, *, limit: int = 20, face: Options = PLAIN) -> int:
-    """List rows that broke the contract of a dataset.
+def quarantine(name: str, /, *, limit: Limit = 20, face: Options = PLAIN) -> int:
+    """List rows that broke the contract of a dataset, and files that were refused as a whole.
 
     Parameters
     ----------
     name
         The dataset.
-    limit
-        The most rows to list.
     """
     return act("data:quarantine", face, name=name, limit=limit)
 

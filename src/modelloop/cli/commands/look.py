@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from ..face import act
-from ..options import PLAIN, Options
+from ..options import PLAIN, Limit, Options
 
 runs = App(name="runs", help="Runs: list, show, stdout.")
 models = App(name="models", help="Model versions: list, show, card.")
 monitor = App(name="monitor", help="What is watched: signals, alerts.")
 episodes = App(name="episodes", help="Turns of the loop with their evidence: list, show.")
 audit = App(name="audit", help="The audit chain: verify, list.")
-
-Limit = Annotated[int, Parameter(help="The most rows to list.")]
 
 
 def status(*, face: Options = PLAIN) -> int:

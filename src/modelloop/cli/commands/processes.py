@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..face import act
-from ..options import PLAIN, Options
+from ..options import PLAIN, Options, Port
 
 
 def up(*, face: Options = PLAIN) -> int:
@@ -25,7 +25,7 @@ def page(*, face: Options = PLAIN) -> int:
 
 
 def control(
-    *, port: Annotated[int | None, Parameter(help="Instead of MODELLOOP_CONTROL_PORT.")] = None, face: Options = PLAIN
+    *, port: Annotated[Port | None, Parameter(help="Instead of MODELLOOP_CONTROL_PORT.")] = None, face: Options = PLAIN
 ) -> int:
     """Run the control process alone: API and page."""
     return act("control:control", face, port=port)
@@ -38,7 +38,7 @@ def worker(*, face: Options = PLAIN) -> int:
 
 def gateway(
     *,
-    port: Annotated[int | None, Parameter(help="Instead of MODELLOOP_GATEWAY_PORT.")] = None,
+    port: Annotated[Port | None, Parameter(help="Instead of MODELLOOP_GATEWAY_PORT.")] = None,
     name: Annotated[str, Parameter(help="This gateway's own name; no two may share it.")] = "g1",
     face: Options = PLAIN,
 ) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +38,17 @@ def new_files(name: str, source: SourceSettings, root: Path, known: Mapping[str,
         raise NotFound(
             f"The source {name!r} reads {place}, which is not there.", hint=f"Put it there, or mend [sources.{name}]."
         )
-    arrived = []
-    for path in [place] if place.is_file() else _listed(place, source.format):
+    try:
+        return list(_arrived(name, [place] if place.is_file() else _listed(place, source.format), known))
+    except OSError as error:
+        raise DataRefused(
+            f"The source {name!r} cannot be read: {error.strerror} ({error.filename}).",
+            hint="Let the user who runs Modelloop read the folder and its files.",
+        ) from error
+
+
+def _arrived(name: str, paths: Iterable[Path], known: Mapping[str, tuple[Taken, ...]]) -> Iterator[Arrived]:
+    for path in paths:
         _stay_inside(name, path, path.parent.resolve())
         stat = path.stat()
         before = known.get(path.name, ())
@@ -48,8 +57,7 @@ def new_files(name: str, source: SourceSettings, root: Path, known: Mapping[str,
         data = path.read_bytes()
         taken = Taken(path.name, hash_bytes(data), stat.st_size, stat.st_mtime_ns)
         if all(one.content != taken.content for one in before):
-            arrived.append(Arrived(path.name, data, taken))
-    return arrived
+            yield Arrived(path.name, data, taken)
 
 
 def _listed(folder: Path, form: Format) -> list[Path]:

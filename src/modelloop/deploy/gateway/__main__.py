@@ -24,7 +24,6 @@ from .runtime import Live, load_arm
 from .server import App, Commit, Gate, Server, configuration
 from .shadow import Shadow
 
-
 FIRST_LOOK_SECONDS = 5.0
 """How long callers are kept waiting for the first versions to be loaded, before they are told that nothing is."""
 

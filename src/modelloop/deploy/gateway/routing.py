@@ -108,7 +108,7 @@ class FollowerThread:
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
     def start(self, patience: float = 0.0) -> None:
-        """Start the thread; return when it has loaded what is to answer, or could not, or `patience` seconds are over."""
+        """Start the thread; return after its first look, or when `patience` seconds are over."""
         self._thread.start()
         self._looked.wait(patience)
 

@@ -25,6 +25,7 @@ VARIABLES: Mapping[str, str] = {
     "MODELLOOP_WORKERS": "how many workers `modelloop up` starts (default 1)",
     "MODELLOOP_LOG_LEVEL": "debug, info, warning or error (default info)",
     "MODELLOOP_ALLOW_REMOTE": "yes: an address beyond loopback may be bound, given a token file (default no)",
+    "MODELLOOP_ALLOW_PRIVATE_URLS": "1: webhooks may go to addresses of your own network (default: they may not)",
     "MODELLOOP_TOKEN_FILE": "the file that holds the access token (default: secrets/token under the home)",
 }
 """All variables that are read, and what they mean."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import builtins
+import importlib
+import inspect
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from ..core.errors import StepFailed
+from ..core.errors import ModelloopError, StepFailed
 from .records import RunError
 
 T = TypeVar("T")
-_OURS = str(Path(__file__).parent)
+_OURS = (str(Path(__file__).parent), str(Path(inspect.__file__)), str(Path(importlib.__file__)), "<frozen importlib")
+"""Beginnings of the files whose frames are no part of what the user wrote: ours, and how Python imports."""
 _LONGEST = 20_000
 
 
@@ -36,7 +39,7 @@ def describe(error: BaseException, *, step: str | None = None) -> RunError:
     """Return what is recorded of an exception."""
     told = traceback.TracebackException.from_exception(error)
     _drop_our_frames(told)
-    text = _clean("".join(told.format()))
+    text = _clean("".join(told.format())).replace(f"{ModelloopError.__module__}.", "")
     message = _clean(str(error)) or type(error).__name__
     return RunError(type(error).__name__, message[:_LONGEST], text[-_LONGEST:], step)
 
@@ -59,9 +62,16 @@ def _drop_our_frames(told: traceback.TracebackException) -> None:
         part = waiting.pop()
         if part is None:
             continue
+        if _only_ours(part.__cause__):
+            part.__cause__, part.__suppress_context__ = None, True
         kept = [frame for frame in part.stack if not frame.filename.startswith(_OURS)]
         part.stack = traceback.StackSummary.from_list(kept)
         waiting += [part.__cause__, part.__context__]
+
+
+def _only_ours(part: traceback.TracebackException | None) -> bool:
+    """Say whether an error came and went within our own code: why we raised another is told by that one."""
+    return part is not None and bool(part.stack) and all(frame.filename.startswith(_OURS) for frame in part.stack)
 
 
 def _clean(text: str) -> str:

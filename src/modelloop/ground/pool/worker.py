@@ -140,7 +140,7 @@ class Worker:
             actions.finish(self._ctx, held.job)
         else:
             error = f"The process ended with {status} before its work did."
-            actions.fail(self._ctx, held.job, error, retry_in=_pause(held.job.strikes))
+            actions.fail(self._ctx, held.job, error, retry_in=_pause(held.job.strikes, status.wall_seconds))
 
     def _end_if_over(self, run: Run, job: Job, status: ExitStatus) -> Run:
         if run.cancel_asked:
@@ -164,6 +164,6 @@ class Worker:
         return flow.end(self._ctx, run_id, RunState.FAILED, reason=reason)
 
 
-def _pause(strikes: int) -> timedelta:
-    """Return how long a job rests after so many deaths: not at all after the first, which may be anybody's fault."""
-    return timedelta(seconds=0 if strikes <= 1 else 2 ** (strikes - 2))
+def _pause(strikes: int, lived: float) -> timedelta:
+    """Return how long a job rests: the more often its process died, the longer from one start to the next."""
+    return timedelta(seconds=max(0.0, 2.0 ** (strikes - 1) - lived))

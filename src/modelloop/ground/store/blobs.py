@@ -135,7 +135,10 @@ class Blobs:
         try:
             yield
         except (BaseError, OSError) as error:
-            raise StoreUnavailable(f"Could not {what} in {self.url}: {error}") from error
+            reason = str(error).strip().partition("\n")[0]
+            raise StoreUnavailable(
+                f"Could not {what} in {self.url}: {reason}.", hint="Does it answer, is there space, may it be written?"
+            ) from error
 
 
 def _open(url: str) -> tuple[ObjectStore, Path | None]:

@@ -134,9 +134,10 @@ class Database:
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
+        except (sa.exc.DatabaseError, sa.exc.TimeoutError) as error:
+            reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
             raise StoreUnavailable(
-                f"The database {self.url.render_as_string()} does not answer: {getattr(error, 'orig', error)}",
+                f"The database {self.url.render_as_string()} does not answer: {reason}.",
                 hint="Is it running, is MODELLOOP_DATABASE_URL right, does another process hold it?",
             ) from error
 

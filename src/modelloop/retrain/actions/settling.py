@@ -16,7 +16,7 @@ from ...deploy.evidence import spread
 from ...evaluate.judge import Answers, evaluate
 from ...evaluate.profile import profile
 from ...evaluate.records import Evaluation
-from ...evaluate.settings import Check
+from ...evaluate.settings import Check, GateSettings
 from ...ground.core.clock import utc
 from ...ground.core.errors import EvidenceMissing, InvalidInput, ModelloopError, StaleState, StoreUnavailable
 from ...ground.core.records import Event
@@ -99,12 +99,20 @@ def _settle(ctx: Context, project: Project, model: str, run: Run) -> Settled:
         slices=_slices(project, candidate.holdout),
         parity=found,
     )
-    evaluation = evaluate(project.objective, project.gates, answers)
+    evaluation = evaluate(project.objective, _gates(project), answers)
     lineage = _lineage(run, candidate, champion, spread(labels.tolist()))
     evidence = Evidence(evaluation, found, profile(columns, scores), lineage, project.objective)
     version = register.register(ctx, model, candidate, evidence)
     shown = _shown(evaluation, found, champion, candidate)
     return Settled(run.id, version.name, str(evaluation.verdict), _reason(evaluation), shown)
+
+
+def _gates(project: Project) -> dict[str, GateSettings]:
+    """Return the declared gates, and the one that needs no declaration: served answers are those of training."""
+    declared = dict(project.gates)
+    if not any(gate.check is Check.PARITY for gate in declared.values()):
+        declared.setdefault("served-as-trained", GateSettings(Check.PARITY, tolerance=TOLERANCE))
+    return declared
 
 
 def _labels(candidate: Candidate) -> Any:
