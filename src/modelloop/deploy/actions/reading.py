@@ -44,7 +44,7 @@ def rollout(ctx: Context, rollout_id: str) -> Rollout:
     with ctx.db.reading() as connection:
         row = tables.find(connection, tables.rollout, id=rollout_id)
     if row is None:
-        raise NotFound(f"There is no rollout {rollout_id[:60]!r}.", hint="List them with `modelloop deploy --list`.")
+        raise NotFound(f"There is no rollout {rollout_id[:60]!r}.", hint="An episode names its own.")
     return to_rollout(row)
 
 

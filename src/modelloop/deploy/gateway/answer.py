@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from ...ground.core.clock import Clock
-from ...ground.core.errors import ModelloopError, NotFound, NotReady, RequestInvalid
+from ...ground.core.errors import InvalidInput, ModelloopError, NotFound, NotReady, RequestInvalid
 from ...ground.core.ids import new_id
 from ..log import frame
 from ..route import ArmName, choose, shadowed
@@ -51,7 +51,7 @@ class Response:
     shadow: ShadowJob | None = None
 
 
-class MethodError(ModelloopError):
+class MethodError(InvalidInput):
     """The path does not take this method."""
 
     status = 405

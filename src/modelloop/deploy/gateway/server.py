@@ -66,8 +66,15 @@ class Gate:
                 f"The host {host[:80]!r} is not this gateway.", hint=f"Use one of {', '.join(sorted(self._hosts))}."
             )
         origin = headers.get(b"origin")
-        if origin is not None and urlsplit(origin.decode("latin-1").lower()).netloc != host:
+        if origin is not None and _site(origin) != host:
             raise AddressRefused("Pages of other sites may not ask here.", hint="Ask from a program, not from a page.")
+
+
+def _site(origin: bytes) -> str | None:
+    try:
+        return urlsplit(origin.decode("latin-1").lower()).netloc
+    except ValueError:  # `http://[x`: no site at all
+        return None
 
 
 class App:

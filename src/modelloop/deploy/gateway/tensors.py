@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
+
 from ...ground.core.errors import RequestInvalid
 from ...prepare.records import Datatype, InputColumn
 
@@ -56,7 +58,7 @@ def checked(column: InputColumn, datatype: str, values: list[Any]) -> list[Any]:
     types = set(map(type, values))
     if type(None) in types:
         if not column.nullable:
-            raise _wrong(column, values, values.index(None), "never null")
+            raise _wrong(column, values, values.index(None), "no null")
         types.discard(type(None))
     if not types <= _elements(datatype):
         allowed = _elements(datatype) | {type(None)}
@@ -103,7 +105,7 @@ def _given(values: Sequence[Any]) -> Iterable[tuple[int, Any]]:
 
 
 def _wrong(column: InputColumn, values: Sequence[Any], position: int, expected: str) -> RequestInvalid:
-    found = repr(values[position])
+    found = orjson.dumps(values[position], default=repr).decode()  # as the caller wrote it: null, true
     return RequestInvalid(
         f"The input {column.name!r} has {found if len(found) <= 60 else found[:57] + '...'} at position {position}.",
         hint=f"Expected {expected}{', or null' if column.nullable else ''}.",
