@@ -540,11 +540,12 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
 
 
 def test_a_part_that_is_not_installed(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "bikes")
-    absent = tmp_path / "absent" / "polars"
+    absent = tmp_path / "absent" / "onnxruntime"
     absent.mkdir(parents=True)
-    (absent / "__init__.py").write_text('raise ModuleNotFoundError("No module named polars", name="polars")\n')
-    told = run("data", "ingest", cwd=project, PYTHONPATH=str(absent.parent))
+    (absent / "__init__.py").write_text(
+        'raise ModuleNotFoundError("No module named onnxruntime", name="onnxruntime")\n'
+    )
+    told = run("demo", "flights", cwd=tmp_path, PYTHONPATH=str(absent.parent))
     assert told.returncode == 1
     assert "error ML910" in told.stderr
-    assert "pip install 'modelloop[data]'" in told.stderr
+    assert "pip install 'modelloop[serve]'" in told.stderr

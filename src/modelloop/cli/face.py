@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _EXTRA_OF = {
-    "polars": "data",
-    "pyarrow": "data",
-    "numpy": "data",
     "onnxruntime": "serve",
+    "httptools": "serve",
+    "uvloop": "serve",
     "lightgbm": "ml",
     "sklearn": "ml",
     "optuna": "ml",
