@@ -18,20 +18,16 @@ def test_the_loop_turns_on_postgresql_and_s3(
     monkeypatch.setenv("MODELLOOP_DATABASE_URL", postgres_url)
     monkeypatch.setenv("MODELLOOP_BLOBS_URL", s3_url)
     project = make_project(tmp_path / "bikes")
-    with up(project) as state:
-        player = Player(project, state)
-        try:
-            player.first_model("2011-04-01")
-            player.play("2011-04-01", "2011-04-08")
-            player.settle()
-            assert player.refused == []
-            loop = player.get("/api/loop")
-            assert loop["predictions"] == 7 * 24
-            assert loop["outcomes"] == 6 * 24
-            (episode,) = player.episodes()
-            assert episode["version"] == "demand:1"
-        finally:
-            player.control.close()
+    with up(project) as state, Player(project, state) as player:
+        player.first_model("2011-04-01")
+        player.play("2011-04-01", "2011-04-08", lambda: None)
+        player.settle()
+        assert player.refused == []
+        loop = player.get("/api/loop")
+        assert loop["predictions"] == 7 * 24
+        assert loop["outcomes"] == 6 * 24
+        (episode,) = player.episodes()
+        assert episode["version"] == "demand:1"
 
     status = modelloop("status", "--json", project=project)
     assert status.returncode == 0, status.stderr
