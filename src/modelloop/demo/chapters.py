@@ -24,10 +24,10 @@ def chapters() -> Iterator[Chapter]:
     yield Chapter(
         at("2013-07-26"),
         "a person ships a holiday calendar that ends too early (injected fault)",
-        {"calendar_days": 9},
+        {"calendar_days": 10},
     )
     yield Chapter(
-        at("2013-11-18"),
+        at("2013-11-17"),
         "a person believes that only the last two months matter",
         {"months": 2},
     )
