@@ -260,7 +260,7 @@ async def _refused(_request: Request, error: Exception) -> Response:
 async def _no_such_address(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))  # Starlette keeps a set
         found = f"{request.method} is not understood at {request.url.path[:200]}."
         answer = _told(InvalidInput(found, hint=f"Use {allowed}."))
         answer.status_code = 405
