@@ -63,7 +63,7 @@ min_rows = 100
 
 [gates.served-as-trained]
 check = "parity"                     # the served model answers as the training code does
-tolerance = $tolerance                   # largest difference; answers in the thousands need more: they have 7 digits
+tolerance = $tolerance                   # largest difference, relative to answers beyond 1
 
 # [gates.good-enough]
 # check = "metric"                   # the whole interval of the metric on the good side of the bound
@@ -77,7 +77,7 @@ model = "$name"
 [endpoints.$name.rollout]            # shadow, then canary, then live; or back, by itself
 shadow_rows = 300                    # labelled pairs before the shadow may pass; 0: no shadow
 canary = [0.1, 0.5]                  # shares of the callers that the new version answers, step by step
-canary_rows = 50                     # requests it must have been asked in each step
+canary_rows = 50                     # rows it must have been asked in each step
 approval = false                     # true: a person says yes before it is live
 
 # ---- 8 monitor: what is watched -------------------------------------------------------------------------------------
