@@ -27,6 +27,8 @@ from modelloop.ground.core.errors import StoreUnavailable
 T = TypeVar("T")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bikes"
 PATIENCE = 90.0
+HOURS = 2
+"""Of a day, asked about in one request: below a hundred requests a rollout can show little."""
 
 
 def example() -> ModuleType:
@@ -137,7 +139,8 @@ class Player:
             if day - landed >= timedelta(days=7):
                 self.world.land(self.year, self.project / "landing", landed, day)
                 landed = day
-            self.day(day, rows)
+            for part in rows.iter_slices(HOURS):
+                self.day(day, part)
             every_day()
 
     def settle(self) -> None:

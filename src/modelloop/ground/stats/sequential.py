@@ -52,12 +52,12 @@ def running_mean_sequence(values: Floats, *, alpha: float, tuned_for: int = 500)
 
     The means may change with time and depend on the past: what is bounded is their average over the values seen so far,
     so a calm week followed by a stormy one is no contradiction. Nothing must be bounded. The price: the chance holds
-    asymptotically (values with a finite variance, from about a hundred on), not for every sample size.
+    asymptotically (values with a finite variance, from about a hundred on), not for every sample size:
+    decide on fewer, or on losses of which less than one in ten is large, with `mean_sequence`.
 
-    Asymptotic confidence sequence with Gaussian mixture: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (2024),
-    Time-uniform central limit theory and asymptotic confidence sequences, Theorem 2.2, and their Lyapunov-type
-    theorem for means that change; rho as they choose it to be tightest after `tuned_for` values. One value has no
-    bounds.
+    Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (2024), Time-uniform central limit theory and asymptotic confidence
+    sequences, Annals of Statistics: the Gaussian-mixture sequence and its extension to means that change; rho makes it
+    tightest after about `tuned_for` values. One value has no bounds.
     """
     count = len(values)
     if count < 2:
