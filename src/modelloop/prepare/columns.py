@@ -5,7 +5,7 @@ Polars is not imported here: whoever hands over a frame has it already, and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,37 +17,63 @@ from .records import Columns
 if TYPE_CHECKING:
     import polars as pl
 
+    Frame = pl.DataFrame | pl.LazyFrame
 
-def from_frame(frame: pl.DataFrame, names: Iterable[str] | None = None) -> Columns:
+
+def from_frame(frame: Frame, names: Iterable[str] | None = None) -> Columns:
     """Return the named columns (all, if none are named) as float64, int64, bool or object (str or None).
 
-    Whole numbers and booleans with nulls become float64 with NaN. Times and nested values raise InvalidInput: make
-    numbers of them first.
+    Whole numbers and booleans with nulls become float64 with NaN. Dates and times become ISO 8601 text, as a caller of
+    the endpoint sends them. Durations, bytes and nested values raise InvalidInput. Of a lazy frame only the named
+    columns are collected.
     """
-    wanted = list(frame.columns if names is None else names)
-    absent = [name for name in wanted if name not in frame.columns]
+    schema = frame.collect_schema()
+    wanted = list(schema.names() if names is None else names)
+    absent = [name for name in wanted if name not in schema]
     if absent:
         raise InvalidInput(
-            f"The frame has no column {', '.join(map(repr, absent))}.", hint=f"It has: {', '.join(frame.columns)}."
+            f"The frame has no column {', '.join(map(repr, absent))}.", hint=f"It has: {', '.join(schema.names())}."
         )
-    return {name: _column(frame.get_column(name)) for name in wanted}
+    taken: pl.DataFrame = frame.lazy().select(wanted).collect()
+    return {name: _column(taken.get_column(name)) for name in wanted}
+
+
+def columns_of(given: Columns | Frame, reads: Mapping[str, bool]) -> Columns:
+    """Return the columns to fit on: `reads` names them and says whether times may stand there.
+
+    A column that is absent is left out; the op that wants it says so. Others may be of any type.
+    """
+    if isinstance(given, Mapping):
+        return given
+    schema = given.collect_schema()
+    for name, times in reads.items():
+        if name in schema and schema[name].is_temporal() and not times:
+            raise InvalidInput(
+                f"The column {name!r} holds {schema[name]}; only date_part, elapsed and flag_missing read times.",
+                hint="Make numbers of it first: date_part(column, 'hour').",
+            )
+    return from_frame(given, [name for name in schema.names() if name in reads])
 
 
 def _column(series: pl.Series) -> npt.NDArray[Any]:
     dtype = series.dtype
+    kind = str(dtype).partition("(")[0]
     if dtype.is_float() or dtype.is_decimal():
         return series.to_numpy().astype(np.float64)
     if dtype.is_integer():
         return series.to_numpy().astype(np.float64 if series.null_count() else np.int64)
-    if str(dtype) == "Boolean":
+    if kind == "Boolean":
         if not series.null_count():
             return series.to_numpy().astype(np.bool_)
         return np.array([np.nan if value is None else float(value) for value in series.to_list()], np.float64)
-    if str(dtype).partition("(")[0] in ("String", "Categorical", "Enum"):
+    if kind in ("String", "Categorical", "Enum"):
         return np.array(series.to_list(), dtype=object)
-    if str(dtype) == "Null":
+    if kind == "Null":
         return np.full(len(series), None, dtype=object)
+    if kind in ("Date", "Datetime"):
+        moments = series.dt.cast_time_unit("us") if kind == "Datetime" else series
+        return np.array(moments.dt.to_string("iso:strict").to_list(), dtype=object)
     raise InvalidInput(
-        f"The column {series.name!r} holds {dtype}; a transform reads numbers, booleans and strings.",
-        hint="Make numbers of it first, for example pl.col(...).dt.hour().",
+        f"The column {series.name!r} holds {dtype}; a transform reads numbers, booleans, strings, dates and times.",
+        hint="Make one of these first, for example pl.col(...).dt.total_seconds() of a duration.",
     )

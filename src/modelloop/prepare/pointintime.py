@@ -2,22 +2,30 @@
 
 A right row counts for a left row when `known_at` lies in (at - since, at - until]: the moment a fact became *known* (a
 flight has left, a payment has cleared) decides, not the moment it was planned for. With since=4h and until=2h, a flight
-scheduled at 12:00 sees what became known after 8:00 and up to and including 10:00.
+scheduled at 12:00 sees what became known after 8:00 and up to and including 10:00. With `strict`, the window is
+[at - since, at - until): what became known at that very moment does not count.
 
-Running sums per group, then two as-of joins: two joins of 336,776 x 336,776 rows take well under a second.
+Frames may be lazy; then nothing is computed before the result is collected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal, TypeVar, get_args
 
 import polars as pl
 
 from ..ground.core.errors import InvalidInput
+from .windows import result, running, sliding
 
-_ROW, _AT, _SUM, _COUNT = "__row", "__at", "__sum", "__count"
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+How = Literal["sum", "mean", "count", "min", "max", "std", "last"]
+HOWS: tuple[str, ...] = get_args(How)
+_ROW, _UPPER, _LOWER, _AT, _KNOWN = "__row", "__upper", "__lower", "__at", "__known"
+_NEVER = -(2**62)
+"""Before every moment: a row without one has no past."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,8 @@ class Past:
     """How long before `at` the window begins (that moment excluded); None: ever."""
     until: timedelta = timedelta(0)
     """How long before `at` the window ends (that moment included)."""
+    strict: bool = False
+    """Turn the ends round: the moment of `until` excluded, that of `since` included. With until=0: strictly before."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by", _names(self.by))
@@ -43,103 +53,153 @@ class Past:
             raise InvalidInput(f"The window from {self.since} to {self.until} before is empty.", hint="since > until.")
 
 
-def window_mean(left: pl.DataFrame, right: pl.DataFrame, past: Past, *, value: str, name: str) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """What is made of a window's rows. Values that are missing or not finite do not count.
+
+    sum: 0 where there are none; count: of rows, or of a column's values if one is named; mean, min, max: null where
+    there are none; std (n - 1 below): null below two; last: the value that became known last.
+    """
+
+    how: How
+    column: str = ""
+
+    def __post_init__(self) -> None:
+        if self.how not in HOWS:
+            raise InvalidInput(f"A window cannot be aggregated by {self.how!r}.", hint=f"By {', '.join(HOWS)}.")
+        if not self.column and self.how != "count":
+            raise InvalidInput(f"{self.how} needs a column.", hint=f"For example Aggregate({self.how!r}, 'delay').")
+
+
+def window(left: Frame, right: Frame, past: Past, aggregates: Mapping[str, Aggregate]) -> Frame:
+    """Return `left` with one column for each aggregate of its rows' windows."""
+    if not aggregates:
+        raise InvalidInput("No aggregate is asked for.", hint="For example {'delay': Aggregate('mean', 'delay')}.")
+    return _attached(left, right, past, aggregates)
+
+
+def window_mean(left: Frame, right: Frame, past: Past, *, value: str, name: str) -> Frame:
     """Return `left` with `name`: the mean of the window's known values; null where there are none."""
-    found = _sums(left, right, past, value)
-    mean = pl.when(pl.col(_COUNT) > 0).then(pl.col(_SUM) / pl.col(_COUNT))
-    return left.with_columns(found.select(mean.alias(name)).to_series())
+    return window(left, right, past, {name: Aggregate("mean", value)})
 
 
-def window_sum(left: pl.DataFrame, right: pl.DataFrame, past: Past, *, value: str, name: str) -> pl.DataFrame:
+def window_sum(left: Frame, right: Frame, past: Past, *, value: str, name: str) -> Frame:
     """Return `left` with `name`: the sum of the window's known values; 0 where there are none."""
-    return left.with_columns(_sums(left, right, past, value).get_column(_SUM).alias(name))
+    return window(left, right, past, {name: Aggregate("sum", value)})
 
 
-def window_count(left: pl.DataFrame, right: pl.DataFrame, past: Past, *, name: str) -> pl.DataFrame:
+def window_count(left: Frame, right: Frame, past: Past, *, name: str) -> Frame:
     """Return `left` with `name`: how many right rows the window holds."""
-    return left.with_columns(_sums(left, right, past, None).get_column(_COUNT).alias(name))
+    return window(left, right, past, {name: Aggregate("count")})
 
 
-def latest(left: pl.DataFrame, right: pl.DataFrame, past: Past, *, values: Sequence[str]) -> pl.DataFrame:
+def latest(left: Frame, right: Frame, past: Past, *, values: Sequence[str]) -> Frame:
     """Return `left` with the right columns `values` of the last row in the window; null where there is none.
 
-    Of rows that became known at the same moment, the one that stands last in `right` counts.
+    The as-of join. Of rows that became known at the same moment, the one that stands last in `right` counts.
     """
-    _need(right, (*values, past.known_at, *past.by), "right")
-    taken = [name for name in values if name in left.columns]
+    taken = [name for name in values if name in left.collect_schema()]
     if taken:
         raise InvalidInput(f"left has a column {taken[0]!r} already.", hint="Rename it before joining.")
-    facts = _known(right, past).select(*past.by, _AT, *values)
-    found = _asof(_moments(left, right, past, past.until), facts.with_columns(pl.col(_AT).alias("__known")), past)
-    if past.since is not None:
-        begins = _moments(left, right, past, past.since).sort(_ROW)
-        fresh = pl.col("__known") > pl.col("__begin")
-        found = found.with_columns(begins.get_column(_AT).alias("__begin"))
-        found = found.with_columns(pl.when(fresh).then(pl.col(name)).alias(name) for name in values)
-    return left.with_columns(found.select(values))
+    return _attached(left, right, past, tuple(_names(values)))
 
 
-def _sums(left: pl.DataFrame, right: pl.DataFrame, past: Past, value: str | None) -> pl.DataFrame:
-    """Return the window's sum and count for each left row, in order."""
-    _need(right, (*([value] if value else []), past.known_at, *past.by), "right")
-    facts = _known(right, past)
-    if value is None:
-        facts = facts.with_columns(pl.lit(0.0).alias(_SUM), pl.lit(1, pl.Int64).alias(_COUNT))
-    else:
-        number = pl.col(value).cast(pl.Float64)
-        known = number.is_finite().fill_null(value=False)  # one NaN would spoil the running sum for good
-        facts = facts.with_columns(
-            pl.when(known).then(number).otherwise(0.0).alias(_SUM), known.cast(pl.Int64).alias(_COUNT)
-        )
-    sums, count = pl.col(_SUM).cum_sum(), pl.col(_COUNT).cum_sum()
-    facts = facts.with_columns(*([sums.over(past.by), count.over(past.by)] if past.by else [sums, count]))
-    facts = facts.select(*past.by, _AT, _SUM, _COUNT)
-    upper = _asof(_moments(left, right, past, past.until), facts, past).select(_SUM, _COUNT).fill_null(0)
-    if past.since is None:
-        return upper
-    lower = _asof(_moments(left, right, past, past.since), facts, past).select(_SUM, _COUNT).fill_null(0)
-    # what lies between is the difference; without rows it is exactly 0, whatever rounding left
-    count_between = upper.get_column(_COUNT) - lower.get_column(_COUNT)
-    sum_between = upper.get_column(_SUM) - lower.get_column(_SUM)
-    return pl.DataFrame([sum_between, count_between]).with_columns(
-        pl.when(pl.col(_COUNT) > 0).then(pl.col(_SUM)).otherwise(0.0).alias(_SUM)
-    )
-
-
-def _known(right: pl.DataFrame, past: Past) -> pl.DataFrame:
-    """Return the right rows that ever became known, in the order in which they did."""
-    known = right.drop_nulls([past.known_at, *past.by])
-    return known.with_columns(_moment(right, past.known_at).alias(_AT)).sort(_AT, maintain_order=True)
-
-
-def _moments(left: pl.DataFrame, right: pl.DataFrame, past: Past, before: timedelta) -> pl.DataFrame:
-    """Return keys, row numbers and `at - before` of the left rows, sorted by time."""
+def check(left: pl.Schema, right: pl.Schema, past: Past, values: Sequence[str]) -> None:
+    """Raise InvalidInput unless both tables have the columns and types that are needed."""
     _need(left, (past.at, *past.by), "left")
-    zones = {getattr(side.schema[name], "time_zone", None) for side, name in ((left, past.at), (right, past.known_at))}
+    _need(right, (*values, past.known_at, *past.by), "right")
+    for schema, name in ((left, past.at), (right, past.known_at)):
+        if not isinstance(schema[name], pl.Datetime):
+            raise InvalidInput(
+                f"{name!r} holds {schema[name]}, not times.",
+                hint="Parse it first: .str.to_datetime(time_zone='UTC').",
+            )
+    zones = {getattr(schema[name], "time_zone", None) for schema, name in ((left, past.at), (right, past.known_at))}
     if len(zones) > 1:
         raise InvalidInput(
             f"{past.at!r} and {past.known_at!r} have different time zones: {', '.join(sorted(map(str, zones)))}.",
             hint="Make both aware UTC, for example .dt.replace_time_zone('UTC').",
         )
-    moment = _moment(left, past.at) - pl.lit(before).cast(pl.Duration("ns"))
-    return left.select(*past.by, moment.alias(_AT)).with_row_index(_ROW).sort(_AT, maintain_order=True)
+    for name in past.by:
+        if left[name] != right[name]:
+            raise InvalidInput(
+                f"{name!r} is {left[name]} on the left and {right[name]} on the right.", hint="Cast one."
+            )
 
 
-def _asof(moments: pl.DataFrame, facts: pl.DataFrame, past: Past) -> pl.DataFrame:
-    """Return, for each moment, the last fact at or before it; in the left rows' order."""
-    answered = moments.filter(pl.all_horizontal(pl.col([_AT, *past.by]).is_not_null()))
-    joined = answered.join_asof(facts, on=_AT, by=list(past.by) or None, strategy="backward", check_sortedness=False)
-    without = moments.join(answered.select(_ROW), on=_ROW, how="anti")
-    return pl.concat([joined, without], how="diagonal").sort(_ROW) if len(without) else joined.sort(_ROW)
+def _attached(left: Frame, right: Frame, past: Past, wanted: Mapping[str, Aggregate] | tuple[str, ...]) -> Frame:
+    """Return `left` with the wanted columns; of a frame in memory, only keys and moments go through the joins."""
+    fresh = [wanted] if isinstance(wanted, tuple) else [[one.column] if one.column else [] for one in wanted.values()]
+    check(left.collect_schema(), right.collect_schema(), past, [name for names in fresh for name in names])
+    if isinstance(left, pl.LazyFrame):
+        return _joined(left, right.lazy(), past, wanted)
+    narrow = left.lazy().select(list(dict.fromkeys((past.at, *past.by))))
+    found = _joined(narrow, right.lazy(), past, wanted).select(list(wanted)).collect()
+    return left.with_columns(found)
 
 
-def _moment(frame: pl.DataFrame, name: str) -> pl.Expr:
-    if not isinstance(frame.schema[name], pl.Datetime):
-        raise InvalidInput(
-            f"{name!r} holds {frame.schema[name]}, not times.",
-            hint="Parse it first: .str.to_datetime(time_zone='UTC').",
-        )
-    return pl.col(name).dt.cast_time_unit("ns")
+def _joined(
+    left: pl.LazyFrame, right: pl.LazyFrame, past: Past, wanted: Mapping[str, Aggregate] | tuple[str, ...]
+) -> pl.LazyFrame:
+    """Walk along both tables in the order of time; every left column comes along, and the order of rows comes back."""
+    sides = ((left, past.at), (right, past.known_at))
+    unit: Literal["ns", "us"] = "us"
+    if any(getattr(side.collect_schema()[name], "time_unit", "") == "ns" for side, name in sides):
+        unit = "ns"
+    known = right.drop_nulls(list(dict.fromkeys([past.known_at, *past.by])))
+    facts = known.with_columns(pl.col(past.known_at).dt.timestamp(unit).alias(_AT)).sort(_AT, maintain_order=True)
+    bounds = [(_UPPER, past.until)] + ([] if past.since is None else [(_LOWER, past.since)])
+    rows = left.with_row_index(_ROW).with_columns(
+        (pl.col(past.at).dt.timestamp(unit) - _ticks(before, unit) - int(past.strict)).fill_null(_NEVER).alias(name)
+        for name, before in bounds
+    )
+    rows = rows.sort(_UPPER, maintain_order=True)
+    if isinstance(wanted, tuple):
+        made = _latest(rows, facts, past, wanted)
+    else:
+        width = _ticks((past.since or past.until) - past.until, unit)
+        made = _aggregated(rows, facts, past, wanted, width)
+    names = [name for name in left.collect_schema().names() if name not in wanted]
+    return made.sort(_ROW).select(*names, *wanted)
+
+
+def _latest(rows: pl.LazyFrame, facts: pl.LazyFrame, past: Past, values: tuple[str, ...]) -> pl.LazyFrame:
+    facts = facts.select(*past.by, _AT, *(pl.col(name).alias(f"__value_{name}") for name in values))
+    found = _asof(rows, facts.with_columns(pl.col(_AT).alias(_KNOWN)), past, _UPPER)
+    fresh = pl.lit(value=True) if past.since is None else pl.col(_KNOWN) > pl.col(_LOWER)
+    return found.with_columns(pl.when(fresh).then(pl.col(f"__value_{name}")).alias(name) for name in values)
+
+
+def _aggregated(
+    rows: pl.LazyFrame, facts: pl.LazyFrame, past: Past, aggregates: Mapping[str, Aggregate], width: int
+) -> pl.LazyFrame:
+    """Sums are differences of running sums, at any length of the window; min, max and std slide along the rows."""
+    slides = {name: one for name, one in aggregates.items() if past.since and one.how in ("min", "max", "std")}
+    sums = {name: one for name, one in aggregates.items() if name not in slides}
+    if sums:
+        so_far, states = running(facts, list(sums.values()), past.by, _AT)
+        so_far = so_far.select(*past.by, _AT, *states)
+        rows = _asof(rows, so_far, past, _UPPER)
+        if past.since is not None:
+            rows = _asof(rows, so_far.rename({name: f"{name}_before" for name in states}), past, _LOWER)
+        lower = None if past.since is None else _LOWER
+        rows = rows.with_columns(result(one, lower=lower).alias(name) for name, one in sums.items())
+    if slides:
+        rows = sliding(rows.with_columns(pl.col(_UPPER).alias(_AT)), facts, slides, by=past.by, at=_AT, width=width)
+    return rows
+
+
+def _asof(rows: pl.LazyFrame, facts: pl.LazyFrame, past: Past, bound: str) -> pl.LazyFrame:
+    """Return the rows, each with the last fact at or before its bound."""
+    return rows.join_asof(
+        facts, left_on=bound, right_on=_AT, by=list(past.by) or None, strategy="backward", check_sortedness=False,
+        coalesce=False,
+    ).drop(_AT)  # fmt: skip
+
+
+def _ticks(length: timedelta, unit: Literal["ns", "us"]) -> int:
+    micros = length // timedelta(microseconds=1)
+    return micros * 1000 if unit == "ns" else micros
 
 
 def _names(by: Sequence[str]) -> tuple[str, ...]:
@@ -147,9 +207,9 @@ def _names(by: Sequence[str]) -> tuple[str, ...]:
     return (by,) if isinstance(by, str) else tuple(by)
 
 
-def _need(frame: pl.DataFrame, names: Sequence[str], side: str) -> None:
-    absent = [name for name in names if name not in frame.columns]
+def _need(schema: pl.Schema, names: Sequence[str], side: str) -> None:
+    absent = [name for name in names if name not in schema]
     if absent:
         raise InvalidInput(
-            f"The {side} table has no column {absent[0]!r}.", hint=f"It has: {', '.join(frame.columns)}."
+            f"The {side} table has no column {absent[0]!r}.", hint=f"It has: {', '.join(schema.names())}."
         )

@@ -12,11 +12,11 @@ import numpy as np
 
 from ...ground.core.errors import InvalidInput
 from ..records import Columns, InputColumn
-from .form import Raw, Vector, input_of, need_strings
+from .form import FittedOp, Op, Raw, input_of, need_strings
 
 
 @dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(Op):
     """The table's number for a string. `missing` answers for what the table lacks: a number, None (NaN), or "error"."""
 
     column: str
@@ -24,19 +24,21 @@ class Lookup:
     missing: float | Literal["error"] | None = "error"
     name: str = ""
 
-    def fit(self, columns: Columns) -> FittedLookup:
+    def learn(self, columns: Columns) -> FittedLookup:
         """Look at the column's type; the table is as it was given."""
         nullable = self.missing != "error"
         source = need_strings(input_of(columns, self.column, nullable=nullable), "lookup")
-        return FittedLookup(source, self.table, self.missing, self.name or f"lookup({self.column})")
+        return FittedLookup((source,), self.table, self.missing, self.name or f"lookup({self.column})")
 
 
 @dataclass(frozen=True, slots=True)
-class FittedLookup:
+class FittedLookup(FittedOp):
     """A table and what it answers for."""
 
     kind: ClassVar[str] = "lookup"
-    input: InputColumn
+    takes: ClassVar[str] = "strings"
+    version: ClassVar[int] = 2
+    inputs: tuple[InputColumn, ...]
     table: Mapping[str, float] = field(hash=False)
     missing: float | Literal["error"] | None
     name: str
@@ -54,7 +56,7 @@ class FittedLookup:
         """Return the name that was given, or lookup(column)."""
         return (self.name,)
 
-    def apply(self, column: Raw) -> list[Vector]:
+    def apply(self, column: Raw) -> list[Raw]:
         """Raise InvalidInput for a value that the table lacks, where `missing` is "error"."""
         keys, rows = column.tolist(), len(column)
         if self.missing != "error":
@@ -64,6 +66,6 @@ class FittedLookup:
             return [np.fromiter(map(self.table.__getitem__, keys), np.float32, rows)]
         except KeyError as error:
             raise InvalidInput(
-                f"{self.name} has no entry for {self.input.name} = {str(error.args[0])[:80]!r}.",
+                f"{self.name} has no entry for {self.inputs[0].name} = {str(error.args[0])[:80]!r}.",
                 hint=f"Its table has {len(self.table)} entries; give lookup(..., missing=NUMBER) to answer for others.",
             ) from error

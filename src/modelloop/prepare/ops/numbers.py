@@ -13,48 +13,50 @@ import numpy.typing as npt
 
 from ...ground.core.errors import InvalidInput
 from ..records import Columns, Datatype, InputColumn
-from .form import Raw, Vector, input_of, need_numbers
+from .form import FittedOp, Op, Raw, finite, input_of, need_numbers
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class Number(Op):
     """A number as it is. `fill` replaces missing values (None: NaN stays, for models that read it); `clip` bounds."""
 
     column: str
     fill: float | Literal["median"] | None = "median"
     clip: tuple[float, float] | None = None
 
-    def fit(self, columns: Columns) -> FittedNumber:
+    def learn(self, columns: Columns) -> FittedNumber:
         """Take the median of the training rows where `fill` asks for it."""
         source = need_numbers(input_of(columns, self.column), "number")
         fill = _median(columns[self.column], self.column) if self.fill == "median" else self.fill
-        return FittedNumber(source, fill, self.clip)
+        return FittedNumber((source,), fill, self.clip)
 
 
 @dataclass(frozen=True, slots=True)
-class FittedNumber:
+class FittedNumber(FittedOp):
     """A number with its fill known."""
 
     kind: ClassVar[str] = "number"
-    input: InputColumn
+    takes: ClassVar[str] = "numbers"
+    version: ClassVar[int] = 2
+    inputs: tuple[InputColumn, ...]
     fill: float | None
     clip: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.fill is not None:
-            object.__setattr__(self, "fill", _finite(self.fill, "fill"))
+            object.__setattr__(self, "fill", finite(self.fill, "fill"))
         if self.clip is not None:
-            low, high = (_finite(bound, "clip") for bound in self.clip)
+            low, high = (finite(bound, "clip") for bound in self.clip)
             if low > high:
-                raise InvalidInput(f"number({self.input.name!r}) is clipped to {low}..{high}, which is empty.")
+                raise InvalidInput(f"number({self.inputs[0].name!r}) is clipped to {low}..{high}, which is empty.")
             object.__setattr__(self, "clip", (low, high))
 
     @property
     def names(self) -> tuple[str, ...]:
         """Return the column's name."""
-        return (self.input.name,)
+        return (self.inputs[0].name,)
 
-    def apply(self, column: Raw) -> list[Vector]:
+    def apply(self, column: Raw) -> list[Raw]:
         """Fill, then clip."""
         values = column.astype(np.float64)
         if self.fill is not None and column.dtype.kind == "f":
@@ -66,34 +68,36 @@ class FittedNumber:
 
 
 @dataclass(frozen=True, slots=True)
-class Log1p:
+class Log1p(Op):
     """log(1 + x), for amounts that spread over magnitudes. Negative values count as 0; missing ones become `fill`."""
 
     column: str
     fill: float = 0.0
 
-    def fit(self, columns: Columns) -> FittedLog1p:
+    def learn(self, columns: Columns) -> FittedLog1p:
         """Look at the column's type."""
-        return FittedLog1p(need_numbers(input_of(columns, self.column), "log1p"), self.fill)
+        return FittedLog1p((need_numbers(input_of(columns, self.column), "log1p"),), self.fill)
 
 
 @dataclass(frozen=True, slots=True)
-class FittedLog1p:
+class FittedLog1p(FittedOp):
     """A number on a log scale."""
 
     kind: ClassVar[str] = "log1p"
-    input: InputColumn
+    takes: ClassVar[str] = "numbers"
+    version: ClassVar[int] = 2
+    inputs: tuple[InputColumn, ...]
     fill: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fill", _finite(self.fill, "fill"))
+        object.__setattr__(self, "fill", finite(self.fill, "fill"))
 
     @property
     def names(self) -> tuple[str, ...]:
         """Return log1p(column)."""
-        return (f"log1p({self.input.name})",)
+        return (f"log1p({self.inputs[0].name})",)
 
-    def apply(self, column: Raw) -> list[Vector]:
+    def apply(self, column: Raw) -> list[Raw]:
         """Fill is in the feature's own unit, after the logarithm."""
         values = column.astype(np.float64)
         missing = values != values  # noqa: PLR0124
@@ -103,36 +107,38 @@ class FittedLog1p:
 
 
 @dataclass(frozen=True, slots=True)
-class Cyclic:
+class Cyclic(Op):
     """A number that comes round again (hour of day, day of week): its sine and cosine. Missing: the middle, 0 and 0."""
 
     column: str
     period: float
 
-    def fit(self, columns: Columns) -> FittedCyclic:
+    def learn(self, columns: Columns) -> FittedCyclic:
         """Look at the column's type."""
-        return FittedCyclic(need_numbers(input_of(columns, self.column), "cyclic"), self.period)
+        return FittedCyclic((need_numbers(input_of(columns, self.column), "cyclic"),), self.period)
 
 
 @dataclass(frozen=True, slots=True)
-class FittedCyclic:
+class FittedCyclic(FittedOp):
     """A number around a circle."""
 
     kind: ClassVar[str] = "cyclic"
-    input: InputColumn
+    takes: ClassVar[str] = "numbers"
+    version: ClassVar[int] = 2
+    inputs: tuple[InputColumn, ...]
     period: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "period", _finite(self.period, "period"))
+        object.__setattr__(self, "period", finite(self.period, "period"))
         if self.period <= 0:
-            raise InvalidInput(f"cyclic({self.input.name!r}) has the period {self.period}; it must be above 0.")
+            raise InvalidInput(f"cyclic({self.inputs[0].name!r}) has the period {self.period}; it must be above 0.")
 
     @property
     def names(self) -> tuple[str, ...]:
         """Return sin(column) and cos(column)."""
-        return (f"sin({self.input.name})", f"cos({self.input.name})")
+        return (f"sin({self.inputs[0].name})", f"cos({self.inputs[0].name})")
 
-    def apply(self, column: Raw) -> list[Vector]:
+    def apply(self, column: Raw) -> list[Raw]:
         """Reduce to one period first, so that large numbers lose no accuracy."""
         values = column.astype(np.float64)
         missing = ~(np.abs(values) < math.inf)
@@ -145,31 +151,33 @@ class FittedCyclic:
 
 
 @dataclass(frozen=True, slots=True)
-class FlagMissing:
+class FlagMissing(Op):
     """1 where the value is missing, else 0; for any kind of column."""
 
     column: str
+    takes_times: ClassVar[bool] = True
 
-    def fit(self, columns: Columns) -> FittedFlagMissing:
+    def learn(self, columns: Columns) -> FittedFlagMissing:
         """Look at the column's type."""
-        return FittedFlagMissing(input_of(columns, self.column))
+        return FittedFlagMissing((input_of(columns, self.column),))
 
 
 @dataclass(frozen=True, slots=True)
-class FittedFlagMissing:
+class FittedFlagMissing(FittedOp):
     """Whether the value is there."""
 
     kind: ClassVar[str] = "flag_missing"
-    input: InputColumn
+    version: ClassVar[int] = 2
+    inputs: tuple[InputColumn, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         """Return missing(column)."""
-        return (f"missing({self.input.name})",)
+        return (f"missing({self.inputs[0].name})",)
 
-    def apply(self, column: Raw) -> list[Vector]:
+    def apply(self, column: Raw) -> list[Raw]:
         """Missing is None in strings and NaN in numbers."""
-        if self.input.datatype is Datatype.BYTES:
+        if self.inputs[0].datatype is Datatype.BYTES:
             missing: npt.NDArray[np.bool_] = np.fromiter(map(is_, column.tolist(), repeat(None)), np.bool_, len(column))
         else:
             missing = column != column  # noqa: PLR0124
@@ -185,10 +193,3 @@ def _median(column: Raw, name: str) -> float:
             hint="Give fill=0.0 or another number, or leave the column out.",
         )
     return float(np.median(values))
-
-
-def _finite(value: float, what: str) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise InvalidInput(f"{what} is {value}; it must be a finite number.")
-    return number

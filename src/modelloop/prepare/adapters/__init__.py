@@ -1,0 +1,1 @@
+"""What preparation does with foreign libraries: scikit-learn's transformers, written and run as ONNX."""
