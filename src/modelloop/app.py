@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import getpass
 import os
-import secrets
 from pathlib import Path
 
 from .ground.core.clock import SystemClock
-from .ground.core.errors import NotFound, StoreUnavailable
+from .ground.core.errors import ModelloopError, NotFound
 from .ground.core.records import Actor, Role
 from .ground.core.settings import Settings, check_address, read_settings
 from .ground.store.blobs import Blobs
 from .ground.store.context import Context
-from .ground.store.db import Database
-from .ground.store.migrate import migrate
+from .ground.store.secret import own_secret
 from .project import Project, read_project
 
 PROJECT_FILE = "modelloop.toml"
@@ -56,12 +54,19 @@ def open_context(project_dir: Path, actor: Actor | None = None, *, settings: Set
 
     Safe for many processes at once on an empty store. Whoever opens it closes `ctx.db`.
     """
+    from .ground.store.db import Database  # noqa: PLC0415 - SQLAlchemy is half the start of a process that does without
+    from .ground.store.migrate import migrate  # noqa: PLC0415
+
     chosen = settings or settings_for(project_dir)
     secret_token(chosen)
     db = Database(chosen.database_url)
-    migrate(db)
-    blobs = Blobs(chosen.blobs_url)
-    blobs.probe()
+    try:
+        migrate(db)
+        blobs = Blobs(chosen.blobs_url)
+        blobs.probe()
+    except ModelloopError:
+        db.close()
+        raise
     return Context(db, blobs, SystemClock(), actor or local_actor(), chosen.home)
 
 
@@ -72,31 +77,6 @@ def open_project(project_dir: Path) -> Project:
 
 def secret_token(settings: Settings) -> str:
     """Return the token that opens the API, made at first start: `secrets/token`, readable by its owner only."""
-    path = settings.token_file
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():
-            _write_once(path, secrets.token_urlsafe(32))
-        token = path.read_text().strip()
-    except OSError as error:
-        raise StoreUnavailable(
-            f"Could not read or make the secret {path}: {error.strerror}.",
-            hint="May you write in that folder? MODELLOOP_HOME can name another.",
-        ) from error
+    token = own_secret(settings.token_file)
     check_address(settings, token)
     return token
-
-
-def _write_once(path: Path, text: str) -> None:
-    """Give `path` its content in one step: of several processes one wins and all read the same."""
-    draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
 import orjson
 
-_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
 def encode(value: Any, *, indent: bool = False) -> bytes:
     """Return `value` (records, mappings, times, numbers) as JSON; NaN and infinities become null."""
-    return orjson.dumps(value, default=_plain, option=_OPTIONS | (orjson.OPT_INDENT_2 if indent else 0))
+    # asked for numpy, orjson imports it: where nobody has, no value can be of it
+    numbers = orjson.OPT_SERIALIZE_NUMPY if "numpy" in sys.modules else 0
+    return orjson.dumps(value, default=_plain, option=_OPTIONS | numbers | (orjson.OPT_INDENT_2 if indent else 0))
 
 
 def plain(value: Any) -> Any:

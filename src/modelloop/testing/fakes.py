@@ -25,6 +25,7 @@ ROOMS = (
     "monitor",
     "retrain",
     "govern",
+    "ground.catalogue",
     "ground.flow",
     "ground.pool",
 )

@@ -33,13 +33,16 @@ CHILD = """
     from modelloop.ground.core.clock import SystemClock
     from modelloop.ground.core.records import Actor
     from modelloop.ground.flow import actions
+    from modelloop.ground.pool.adapters.local import LocalExecutor
     from modelloop.ground.store.blobs import Blobs
     from modelloop.ground.store.context import Context
     from modelloop.ground.store.db import Database
     home = Path(sys.argv[1])
     db = Database(f"sqlite:///{home / 'facts.sqlite'}")
     ctx = Context(db, Blobs((home / "blobs").as_uri()), SystemClock(), Actor("worker"), home)
-    actions.execute(ctx, sys.argv[2], resolve=lambda ref: None, worker="w", processes=2)
+    made = actions.get_run(ctx, sys.argv[2])
+    executor = LocalExecutor(Path(made.project_dir), ctx.blobs.url, processors=2)
+    actions.execute(ctx, made.id, resolve=lambda ref: None, worker="w", processes=2, executor=executor)
 """
 WORKER = """
     import sys, time
@@ -234,11 +237,11 @@ def test_a_killed_worker_takes_its_child_with_it_and_the_next_one_goes_on(place:
 
 
 def test_a_run_beyond_its_time_limit_is_ended(place: Place) -> None:
-    run = place.submit("steps:slow", limit=1.5, seconds=60)
+    run = place.submit("steps:slow", limit=5, seconds=60)
     done = turn_until_ended(place.crew(), place, run)
     assert done.state is RunState.FAILED
     assert done.error is not None
-    assert "time limit of 1.5 s" in done.error.message
+    assert "time limit of 5 s" in done.error.message
     assert not alive(int(place.notes()[0].split()[1]))
 
 

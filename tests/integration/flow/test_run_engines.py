@@ -13,6 +13,7 @@ import pytest
 
 from modelloop.ground.flow import actions
 from modelloop.ground.flow.records import InputRef, Run, RunState
+from modelloop.ground.pool.adapters.local import LocalExecutor
 from modelloop.ground.store.context import Context
 from modelloop.testing.fakes import make_context
 
@@ -59,7 +60,8 @@ def run(ctx: Context, folder: Path, name: str, *, processes: int = 2, **params: 
         inputs={"rows": InputRef("rows", 1, "1" * 64)},
         params=params,
     )
-    return actions.execute(ctx, queued.id, resolve=lambda _: ROWS, processes=processes)
+    executor = LocalExecutor(folder, ctx.blobs.url, processors=processes)
+    return actions.execute(ctx, queued.id, resolve=lambda _: ROWS, processes=processes, executor=executor)
 
 
 def test_map_over_processes(both_engines: Context, tmp_path: Path) -> None:
@@ -102,3 +104,47 @@ def test_a_failing_item_fails_the_run_and_finished_items_are_kept(both_engines: 
     states = {s.number: str(s.state) for s in actions.steps_of(ctx, failed.id)}
     assert states[2] == "failed"
     assert states[0] == states[1] == "done"
+
+
+WAITS = """
+    from pathlib import Path
+    from modelloop import ask, pipeline, step
+    NOTES = str(Path(__file__).parent / "tried")
+
+    @step(retries=2, pause=0, retry_on=(OSError,))
+    def flaky(n):
+        with open(NOTES, "a") as out:
+            out.write("x")
+        if len(Path(NOTES).read_text()) < 3:
+            raise OSError("not yet")
+        return n
+
+    @pipeline
+    def main(n=1):
+        return flaky(n), ask("ship", "Ship it?")
+"""
+
+
+def test_retries_waits_reasons_and_forgetting(both_engines: Context, tmp_path: Path) -> None:
+    ctx, name = both_engines, f"waits{time.monotonic_ns()}"
+    (tmp_path / f"{name}.py").write_text(dedent(WAITS))
+
+    def execute(n: int) -> Run:
+        queued = actions.submit(
+            ctx, pipeline="test", function=f"{name}:main", project_dir=tmp_path, inputs={}, params={"n": n}
+        )
+        return actions.execute(ctx, queued.id, resolve=lambda _: None)
+
+    first = execute(1)
+    assert first.state is RunState.WAITING, first.error
+    assert [(s.attempts, str(s.state)) for s in actions.steps_of(ctx, first.id)] == [(3, "done")]
+    assert [wait.name for wait in actions.waiting(ctx)] == ["ship"]
+    assert actions.answer(ctx, first.id, "ship", "yes").state is RunState.QUEUED
+    done = actions.execute(ctx, first.id, resolve=lambda _: None)
+    assert actions.result(ctx, done.id) == (1, "yes")
+    second = execute(2)
+    (why,) = actions.why(ctx, second.id)
+    assert [(change.what, change.name) for change in why.changes] == [("argument", "n")]
+    assert actions.cancel(ctx, second.id).state is RunState.CANCELLED
+    assert actions.forget_results(ctx, [first.id]) > 0
+    assert actions.steps_of(ctx, first.id)[0].output is None

@@ -23,6 +23,8 @@ ModelloopError
     ValueNotStorable      ML601  a step returned something that has no safe format
     RunCancelled          ML602  the run was cancelled
     PipelineInvalid       ML603  a pipeline or step cannot be called as asked
+    StepTimeout           ML604  a step took longer than its limit, and was ended
+    WorkerDied            ML605  the process of a step ended by itself
   EvidenceMissing         ML700  a decision was asked for without what it rests on
     ParityFailed          ML701  the served model and the training code answer differently
     GateFailed            ML702  a gate refused the version
@@ -201,6 +203,18 @@ class PipelineInvalid(StepFailed):
 
     code = "ML603"
     status = 400
+
+
+class StepTimeout(StepFailed):
+    """The step took longer than its limit, and was ended."""
+
+    code = "ML604"
+
+
+class WorkerDied(StepFailed):
+    """The process of the step ended by itself."""
+
+    code = "ML605"
 
 
 class EvidenceMissing(ModelloopError):

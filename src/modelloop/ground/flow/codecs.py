@@ -20,16 +20,7 @@ from zoneinfo import ZoneInfo
 
 from ..core.errors import StepFailed, ValueNotStorable
 from ..core.hashing import canonical_json, hash_bytes
-from .values import (
-    Get,
-    Node,
-    Put,
-    decode_foreign,
-    encode_foreign,
-    is_frame,
-    snapshot,
-    unchanged,
-)
+from .values import Get, Node, Put, decode_foreign, encode_foreign, is_frame, snapshot, unchanged
 
 _PLAIN = (type(None), bool, int, str)
 _INLINE = 256

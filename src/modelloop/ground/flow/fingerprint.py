@@ -9,9 +9,12 @@ an argument.
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import importlib.util
+import reprlib
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -21,6 +24,11 @@ from ..core.errors import ValueNotStorable
 from ..core.hashing import hash_bytes, hash_json
 from .sources import Sources, chains, digestible, imports
 from .step import Pipeline, Step
+
+_LONGEST_TEXT = 20_000
+_SHORT = reprlib.Repr()
+_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = 40
+_SHORT.maxstring = _SHORT.maxother = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class Fingerprints:
         self._digest_value = digest_value
         self._parts: dict[tuple[str, int], _Part | None] = {}
         self._reached: dict[int, Mapping[str, str]] = {}
+        self.texts: dict[str, str] = {}
+        """Digest of a part -> how it is written, for people who ask what changed."""
 
     def of(self, thing: Any) -> Mapping[str, str]:
         """Return name -> digest of everything in the project that the function or class reaches, itself included."""
@@ -116,6 +126,7 @@ class Fingerprints:
         for node in nodes:
             refers += self._references(node, function.__globals__, scope, hidden)
         digest = hash_bytes("\n".join(digestible(node) for node in nodes).encode())
+        self._tell(digest, code.co_filename, nodes)
         return _Part(label, digest, tuple(refers), function)
 
     def _class(self, found: type) -> _Part | None:
@@ -129,7 +140,9 @@ class Fingerprints:
             methods = tuple((n, m) for n, m in vars(found).items() if isinstance(m, FunctionType))
             return _Part(label, hash_json([n for n, _ in methods]), methods, found)
         refers = self._references(node, vars(module), {}, set())
-        return _Part(label, hash_bytes(digestible(node).encode()), tuple(refers), found)
+        digest = hash_bytes(digestible(node).encode())
+        self._tell(digest, module.__file__ or "", [node])
+        return _Part(label, digest, tuple(refers), found)
 
     def _module(self, module: ModuleType) -> _Part | None:
         if not self.sources.owns_module(module):
@@ -143,7 +156,9 @@ class Fingerprints:
     def _constant(self, name: str, value: Any) -> _Part | None:
         refers: list[tuple[str, Any]] = [("", type(value))]
         try:
-            return _Part(f"value {name}", self._digest_value(value), tuple(refers), value)
+            digest = self._digest_value(value)
+            self.texts[digest] = f"{name.rpartition(':')[2]} = {_SHORT.repr(value)}\n"
+            return _Part(f"value {name}", digest, tuple(refers), value)
         except ValueNotStorable as error:
             if ":" not in name:
                 raise ValueNotStorable(
@@ -157,9 +172,15 @@ class Fingerprints:
             node = source.assignment(last) if source else None
             if node is not None:
                 refers += self._references(node, vars(module), {}, set())
-                return _Part(f"value {name}", hash_bytes(digestible(node).encode()), tuple(refers), value)
+                digest = hash_bytes(digestible(node).encode())
+                self._tell(digest, module.__file__ or "", [node])
+                return _Part(f"value {name}", digest, tuple(refers), value)
         kind = type(value)
         return _Part(f"value {name}", hash_json(f"{kind.__module__}:{kind.__qualname__}"), tuple(refers), value)
+
+    def _tell(self, digest: str, filename: str, nodes: Sequence[ast.AST]) -> None:
+        text = "".join(self.sources.lines(filename, node) for node in nodes)
+        self.texts[digest] = textwrap.dedent(text[:_LONGEST_TEXT])
 
     def _references(
         self, node: Any, names: Mapping[str, Any], closure: Mapping[str, Any], hidden: Iterable[str]

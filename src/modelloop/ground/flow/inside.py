@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ..core.errors import PipelineInvalid
 from .step import Step, current
 from .values import seed_libraries
 
@@ -49,3 +50,10 @@ class InsideStep:
     def artifact(self, name: str, data: bytes) -> None:
         """Keep bytes with the run."""
         self._artifact(name, data)
+
+    def ask(self, name: str, question: str, choices: Sequence[str]) -> str:  # noqa: ARG002 - nobody is asked here
+        """Refuse: a run waits between steps, not in the middle of one."""
+        raise PipelineInvalid(
+            f"ask({name!r}) was called within a step, and a step cannot wait for a person.",
+            hint="Ask in the pipeline, and give the answer to the step.",
+        )

@@ -8,6 +8,8 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 
@@ -30,3 +32,24 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
+
+
+def end_tree(pid: int) -> None:
+    """Kill a process and all that it has started, whatever group that moved to."""
+    doomed = [pid, *descendants(pid)]
+    for number in doomed:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(number, signal.SIGKILL)
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process has started, and those that they have (Linux; elsewhere none)."""
+    found, waiting = [], [pid]
+    while waiting:
+        here = waiting.pop()
+        for task in Path(f"/proc/{here}/task").glob("*/children"):
+            with suppress(OSError):
+                children = [int(word) for word in task.read_text().split()]
+                found += children
+                waiting += children
+    return found

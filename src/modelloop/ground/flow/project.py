@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import inspect
 import sys
-import typing
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..core.clock import parse_time
 from ..core.errors import PipelineInvalid
 
 
@@ -44,62 +40,6 @@ def importable(project: Path) -> frozenset[str]:
     inside = list(project.iterdir()) if project.is_dir() else []
     names = {p.stem for p in inside if p.suffix == ".py"} | {p.name for p in inside if (p / "__init__.py").is_file()}
     return frozenset(name for name in names if name.isidentifier())
-
-
-def arguments_for(function: Callable[..., Any], given: Mapping[str, Any], *, seed: int) -> dict[str, Any]:
-    """Return the arguments of the pipeline, `seed` included where it asks for one; raises PipelineInvalid."""
-    signature = inspect.signature(function)
-    arguments = dict(given)
-    if "seed" in signature.parameters and "seed" not in arguments:
-        arguments["seed"] = seed
-    bind(function, (), arguments, signature=signature)
-    return _read_times(function, arguments)
-
-
-def _read_times(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Turn texts into times where the pipeline asks for a `datetime`: a request or command line can only write them."""
-    try:
-        hints = typing.get_type_hints(inspect.unwrap(function))
-    except NameError:  # an annotation that only a type checker can resolve
-        return arguments
-    for name, value in arguments.items():
-        if isinstance(value, str) and datetime in (hints.get(name), *typing.get_args(hints.get(name))):
-            try:
-                arguments[name] = parse_time(value)
-            except ValueError as error:
-                raise PipelineInvalid(
-                    f"The argument {name!r} is {value[:60]!r}, which is no time.",
-                    hint="Expected one such as 2013-03-01T00:00:00Z.",
-                ) from error
-    return arguments
-
-
-def bind(
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    *,
-    signature: inspect.Signature | None = None,
-) -> dict[str, Any]:
-    """Return parameter -> argument, defaults included; raises PipelineInvalid that names what is expected."""
-    signature = signature or inspect.signature(function)
-    try:
-        bound = signature.bind(*args, **kwargs)
-    except TypeError as error:
-        name = getattr(function, "__qualname__", repr(function))
-        given = [type(a).__name__ for a in args] + list(kwargs)
-        raise PipelineInvalid(
-            f"{name} cannot be called with ({', '.join(given)}): {error}.",
-            hint=f"Expected {name}{_short(signature)}.",
-            detail={"expected": list(signature.parameters), "given": given},
-        ) from error
-    bound.apply_defaults()
-    return dict(bound.arguments)
-
-
-def _short(signature: inspect.Signature) -> str:
-    plain = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
-    return str(signature.replace(parameters=plain, return_annotation=inspect.Signature.empty))
 
 
 def _load(project: Path, name: str, reference: str) -> ModuleType:

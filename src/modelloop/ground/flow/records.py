@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,6 +14,8 @@ class RunState(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    WAITING = "waiting"
+    """For the answer of a person; nothing is held meanwhile."""
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -72,6 +74,8 @@ class Usage:
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
     wall_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    """GPUs that were set apart for it, times their seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,24 @@ class Run:
     """Blob: what the process printed, all attempts one after the other."""
     usage: Usage = field(default_factory=Usage)
     error: RunError | None = None
+    project: str = ""
+    """Name of the project that it belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A question to a person, for whose answer a run waits."""
+
+    id: str
+    run: str
+    name: str
+    question: str
+    choices: tuple[str, ...]
+    asked_at: datetime
+    answer: str | None = None
+    comment: str = ""
+    answered_at: datetime | None = None
+    answered_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +152,37 @@ class StepKey:
     seed: int | None
     """None: the step uses no randomness."""
     environment: str
+    shown: Mapping[str, str] = field(default_factory=dict)
+    """Argument -> what it is, in a few letters: no part of the key."""
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the parts, as kept with each call."""
-        parts = {"code": dict(self.code), "arguments": dict(self.arguments)}
-        return {**parts, "seed": self.seed, "environment": self.environment}
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that is different from the call before."""
+
+    what: str
+    """code, argument, seed, package, or result (its bytes are gone)."""
+    name: str
+    before: str
+    """Empty: it was not there."""
+    now: str
+    """Empty: it is gone."""
+    diff: str = ""
+    """Of code: the lines that changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a call of a step was made, or where its result came from."""
+
+    run: str
+    number: int
+    step: str
+    state: StepState
+    reason: str
+    compared: str | None
+    """The run whose call it is compared with. None: there is none, or nothing was made."""
+    changes: Sequence[Change] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +203,8 @@ class StepRun:
     output: str | None
     """Digest of the result."""
     error: RunError | None = None
+    attempts: int = 1
+    """How often it was tried in its run."""
+    usage: Usage = field(default_factory=Usage)
+    place: str = ""
+    """Where it was carried out; empty: in the run's own process."""

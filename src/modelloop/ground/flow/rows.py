@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..core.hashing import hash_json
+from ..core.errors import StaleState
+from ..core.records import Event
 from .journal import Finished
 from .metrics import Logged
-from .records import CodeVersion, InputRef, Run, RunError, RunState, StepKey, StepRun, StepState, Usage
+from .records import CodeVersion, InputRef, Run, RunError, RunState, StepKey, StepRun, StepState, Usage, Wait
 
 _LONGEST_REASON = 1000
 
@@ -39,17 +40,34 @@ def run(row: Any, params: Mapping[str, Any], metrics: Mapping[str, float], artif
         metrics=metrics,
         artifacts=artifacts,
         stdout=row.stdout,
-        usage=Usage(row.cpu_seconds, row.peak_bytes, row.wall_seconds),
+        usage=Usage(row.cpu_seconds, row.peak_bytes, row.wall_seconds, row.gpu_seconds),
         error=RunError(**row.error) if row.error else None,
+        project=row.project,
     )
 
 
-def step_run(row: Any) -> StepRun:
-    """Return the call of a row of `flow_step`."""
+def wait(row: Any) -> Wait:
+    """Return the question of a row of `flow_wait`."""
+    return Wait(
+        id=row.id,
+        run=row.run_id,
+        name=row.name,
+        question=row.question,
+        choices=tuple(row.choices),
+        asked_at=row.asked_at,
+        answer=row.answer,
+        comment=row.comment or "",
+        answered_at=row.answered_at,
+        answered_by=row.answered_by or "",
+    )
+
+
+def step_run(row: Any, parts: Mapping[str, Mapping[str, Any]]) -> StepRun:
+    """Return the call of a row of `flow_step`; `parts`: digest -> what the key refers to."""
     return StepRun(
         number=row.number,
         name=row.name,
-        key=StepKey(row.key, **row.key_parts),
+        key=StepKey(row.key, **with_code(row.key_parts, parts)),
         nth=row.nth,
         state=StepState(row.state),
         reason=row.reason,
@@ -57,7 +75,21 @@ def step_run(row: Any) -> StepRun:
         finished_at=row.finished_at,
         output=row.output_digest,
         error=RunError(**row.error) if row.error else None,
+        attempts=row.attempts,
+        usage=Usage(row.cpu_seconds, row.peak_bytes, row.seconds, row.gpu_seconds),
+        place=row.place,
     )
+
+
+def with_code(key_parts: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return key parts with all the code in them, where they hold its digest."""
+    code = key_parts["code"]
+    return {**key_parts, "code": parts.get(code, {}).get("code", {}) if isinstance(code, str) else code}
+
+
+def references(found: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the digests that key parts refer to."""
+    return {parts["code"] for parts in found if isinstance(parts["code"], str)}
 
 
 def step_values(run_id: str, finished: Finished, now: datetime) -> dict[str, Any]:
@@ -68,7 +100,13 @@ def step_values(run_id: str, finished: Finished, now: datetime) -> dict[str, Any
         "number": call.number,
         "name": call.name[-300:],
         "key": call.key.digest,
-        "key_parts": call.key.as_json(),
+        "key_parts": {
+            "code": call.code,
+            "arguments": dict(call.key.arguments),
+            "seed": call.key.seed,
+            "environment": call.key.environment,
+            "shown": dict(call.key.shown),
+        },
         "nth": call.nth,
         "state": finished.state,
         "reason": finished.reason[:_LONGEST_REASON],
@@ -77,6 +115,11 @@ def step_values(run_id: str, finished: Finished, now: datetime) -> dict[str, Any
         "output": kept.text if kept else None,
         "output_digest": kept.digest if kept else None,
         "error": asdict(finished.error) if finished.error else None,
+        "attempts": finished.attempts,
+        "cpu_seconds": finished.usage.cpu_seconds,
+        "peak_bytes": finished.usage.peak_bytes,
+        "gpu_seconds": max(finished.usage.gpu_seconds, call.step.care.gpus * finished.seconds),
+        "place": finished.where[:120],
     }
 
 
@@ -111,6 +154,17 @@ def metric_values(run_id: str, logged: Sequence[Logged]) -> list[dict[str, Any]]
     ]
 
 
-def digest_of_code(code: Mapping[str, str]) -> str:
-    """Return one digest for all the code that a pipeline reaches."""
-    return hash_json(dict(code))
+def end_event(run_id: str, values: Mapping[str, Any]) -> Event:
+    """Return what the audit log says of the end of an attempt."""
+    error = (values.get("error") or {}).get("message", "")[:500]
+    return Event(f"run.{values['state']}", run_id, {"result": values.get("result_digest"), "error": error})
+
+
+def origin(number: int, run_id: str) -> str:
+    """Return where a kept result came from, in words."""
+    return f"same code, arguments, seed and environment as call {number} of {run_id}"
+
+
+def taken_over(begun: Run, attempt: int) -> StaleState:
+    """Return the error of an attempt that is not the run's last."""
+    return StaleState(f"{begun.id} was taken over by attempt {attempt}; this was attempt {begun.attempt}.")

@@ -64,6 +64,16 @@ class Sources:
             self._owned[filename] = self._is_below(Path(filename))
         return self._owned[filename]
 
+    def shown(self, filename: str) -> str:
+        """Return a file's name as the project's people know it."""
+        path = Path(filename).resolve()
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else filename
+
+    def lines(self, filename: str, node: ast.AST) -> str:
+        """Return a part of a file as it is written."""
+        first = min([getattr(d, "lineno", 0) for d in getattr(node, "decorator_list", [])] or [node.lineno])  # type: ignore[attr-defined]
+        return "".join(linecache.getlines(filename)[first - 1 : node.end_lineno])  # type: ignore[attr-defined]
+
     def owns_module(self, module: ModuleType | None) -> bool:
         """Say whether a module is project code."""
         return module is not None and self.owns(getattr(module, "__file__", None))
@@ -119,6 +129,15 @@ def chains(node: ast.AST) -> Iterator[tuple[str, ...]]:
             waiting.append(part)
         else:
             waiting.extend(ast.iter_child_nodes(here))
+
+
+def chain_of(node: ast.AST) -> tuple[str, ...]:
+    """Return ("a", "b", "c") for the expression `a.b.c`, nothing for any other."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(names)) if isinstance(node, ast.Name) else ()
 
 
 def imports(node: ast.AST, package: str) -> Iterator[tuple[str, str | None, str]]:

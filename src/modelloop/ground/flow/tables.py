@@ -13,6 +13,8 @@ from sqlalchemy.engine import Connection
 from ..store.db import JSON, BigId, Time, metadata
 from .records import RunState, StepState
 
+_MOST_CALLS = 10_000
+
 flow_run = sa.Table(
     "flow_run",
     metadata,
@@ -42,6 +44,9 @@ flow_run = sa.Table(
     sa.Column("cpu_seconds", sa.Float, nullable=False, default=0.0),
     sa.Column("peak_bytes", sa.BigInteger, nullable=False, default=0),
     sa.Column("wall_seconds", sa.Float, nullable=False, default=0.0),
+    sa.Column("gpu_seconds", sa.Float, nullable=False, server_default="0"),
+    sa.Column("project", sa.String(64), nullable=False, server_default=sa.text("''")),
+    sa.Column("once", sa.String(200), unique=True),  # names what it was submitted for: twice is once
     sa.Column("error", JSON),
 )
 
@@ -58,6 +63,11 @@ flow_step = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", sa.String(1000), nullable=False),
     sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("cpu_seconds", sa.Float, nullable=False, server_default="0"),
+    sa.Column("peak_bytes", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("gpu_seconds", sa.Float, nullable=False, server_default="0"),
+    sa.Column("place", sa.String(120), nullable=False, server_default=sa.text("''")),
     sa.Column("finished_at", Time, nullable=False),
     sa.Column("output", sa.Text),
     sa.Column("output_digest", sa.String(64)),
@@ -77,6 +87,32 @@ flow_cache = sa.Table(
     sa.Column("metrics", JSON, nullable=False),
     sa.Column("made_at", Time, nullable=False),
 )
+
+flow_part = sa.Table(
+    "flow_part",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("body", JSON, nullable=False),
+)
+"""What keys of calls refer to, each once: all code that a step reaches, the text of a function, the packages."""
+
+flow_wait = sa.Table(
+    "flow_wait",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("run_id", sa.String(40), sa.ForeignKey("flow_run.id"), nullable=False),
+    sa.Column("name", sa.String(120), nullable=False),
+    sa.Column("nth", sa.Integer, nullable=False),
+    sa.Column("question", sa.Text, nullable=False),
+    sa.Column("choices", JSON, nullable=False),
+    sa.Column("asked_at", Time, nullable=False),
+    sa.Column("answer", sa.Text),
+    sa.Column("comment", sa.Text),
+    sa.Column("answered_at", Time),
+    sa.Column("answered_by", sa.String(120)),
+    sa.UniqueConstraint("run_id", "name", "nth"),
+)
+"""Questions to people that a run waits for. `nth`: how often the run asked under this name before."""
 
 flow_metric = sa.Table(
     "flow_metric",
@@ -101,9 +137,9 @@ flow_artifact = sa.Table(
 
 
 def add_run(connection: Connection, values: Mapping[str, Any]) -> bool:
-    """Insert a run; return False if its episode has one already."""
-    insert = _insert(connection, flow_run).values(**values).on_conflict_do_nothing(index_elements=["episode"])
-    return bool(connection.execute(insert).rowcount)
+    """Insert a run; return False if there is one of its episode, or for what it is submitted once, already."""
+    insert = _insert(connection, flow_run).values(**values).on_conflict_do_nothing().returning(flow_run.c.id)
+    return connection.execute(insert).first() is not None
 
 
 def run_row(connection: Connection, run_id: str) -> Any:
@@ -111,9 +147,10 @@ def run_row(connection: Connection, run_id: str) -> Any:
     return connection.execute(sa.select(flow_run).where(flow_run.c.id == run_id)).first()
 
 
-def run_of_episode(connection: Connection, episode: str) -> Any:
-    """Return the run of an episode."""
-    return connection.execute(sa.select(flow_run).where(flow_run.c.episode == episode)).first()
+def run_submitted(connection: Connection, episode: str | None, once: str | None) -> Any:
+    """Return the run of an episode, or that was submitted for the same thing."""
+    this = flow_run.c.episode == episode if episode is not None else flow_run.c.once == once
+    return connection.execute(sa.select(flow_run).where(this)).first()
 
 
 def run_rows(connection: Connection, *, pipeline: str | None, states: Sequence[str], limit: int) -> Sequence[Any]:
@@ -157,6 +194,9 @@ def account(connection: Connection, run_id: str, attempt: int, values: Mapping[s
             cpu_seconds=c.cpu_seconds + values["cpu_seconds"],
             wall_seconds=c.wall_seconds + values["wall_seconds"],
             peak_bytes=sa.case((c.peak_bytes > peak, c.peak_bytes), else_=peak),
+            gpu_seconds=sa.select(sa.func.coalesce(sa.func.sum(flow_step.c.gpu_seconds), 0.0))
+            .where(flow_step.c.run_id == run_id)
+            .scalar_subquery(),
         )
     )
 
@@ -178,10 +218,93 @@ def step_rows(connection: Connection, run_id: str) -> Sequence[Any]:
     return connection.execute(query).all()
 
 
-def last_parts(connection: Connection, name: str) -> dict[str, Any] | None:
-    """Return the key parts of the newest call of a step of this name."""
-    query = sa.select(flow_step.c.key_parts).where(flow_step.c.name == name).order_by(flow_step.c.id.desc()).limit(1)
-    return connection.execute(query).scalar()
+def parts_before(connection: Connection, name: str, run_id: str) -> list[dict[str, Any]]:
+    """Return the key parts of the calls of a step in the last other run that made some, in order."""
+    c = flow_step.c
+    other = sa.select(c.run_id).where(c.name == name, c.run_id != run_id).order_by(c.id.desc()).limit(1)
+    last = connection.execute(other).scalar()
+    return [] if last is None else [row.key_parts for row in calls_of(connection, last, name)]
+
+
+def calls_of(connection: Connection, run_id: str, name: str) -> Sequence[Any]:
+    """Return the calls of a step in a run, in order."""
+    c = flow_step.c
+    query = sa.select(flow_step).where(c.run_id == run_id, c.name == name).order_by(c.number, c.id).limit(_MOST_CALLS)
+    return connection.execute(query).all()
+
+
+def run_before(connection: Connection, name: str, step_id: int, run_id: str) -> str | None:
+    """Return the last run, before a call, that made calls of the same step."""
+    c = flow_step.c
+    query = sa.select(c.run_id).where(c.name == name, c.id < step_id, c.run_id != run_id)
+    found: str | None = connection.execute(query.order_by(c.id.desc()).limit(1)).scalar()
+    return found
+
+
+def newest_call(connection: Connection, name: str) -> Any:
+    """Return the newest call of a step."""
+    query = sa.select(flow_step).where(flow_step.c.name == name).order_by(flow_step.c.id.desc()).limit(1)
+    return connection.execute(query).first()
+
+
+def step_names(connection: Connection) -> list[str]:
+    """Return the names of all steps that were ever called."""
+    return list(connection.execute(sa.select(flow_step.c.name).distinct()).scalars())
+
+
+def parts_of(connection: Connection, digests: Iterable[str]) -> dict[str, Any]:
+    """Return digest -> what it stands for."""
+    wanted = list(digests)
+    query = sa.select(flow_part).where(flow_part.c.digest.in_(wanted))
+    return {row.digest: row.body for row in connection.execute(query)} if wanted else {}
+
+
+def put_parts(connection: Connection, parts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep what keys refer to."""
+    if parts:
+        insert = _insert(connection, flow_part).on_conflict_do_nothing(index_elements=["digest"])
+        connection.execute(insert, [{"digest": digest, "body": dict(body)} for digest, body in parts.items()])
+
+
+def drop_metrics(connection: Connection, run_id: str, number: int) -> None:
+    """Remove what one call logged."""
+    connection.execute(flow_metric.delete().where(flow_metric.c.run_id == run_id, flow_metric.c.call == number))
+
+
+def wait_row(connection: Connection, run_id: str, name: str, nth: int) -> Any:
+    """Return a question of a run."""
+    c = flow_wait.c
+    return connection.execute(sa.select(flow_wait).where(c.run_id == run_id, c.name == name, c.nth == nth)).first()
+
+
+def add_wait(connection: Connection, values: Mapping[str, Any]) -> None:
+    """Insert a question."""
+    connection.execute(flow_wait.insert().values(**values))
+
+
+def open_waits(connection: Connection, run_id: str | None) -> Sequence[Any]:
+    """Return the questions that wait for an answer, of runs that wait, oldest first."""
+    query = sa.select(flow_wait).join(flow_run, flow_run.c.id == flow_wait.c.run_id)
+    query = query.where(flow_wait.c.answer.is_(None), flow_run.c.state == RunState.WAITING)
+    if run_id is not None:
+        query = query.where(flow_wait.c.run_id == run_id)
+    return connection.execute(query.order_by(flow_wait.c.asked_at, flow_wait.c.nth, flow_wait.c.id)).all()
+
+
+def waits_of(connection: Connection, run_id: str) -> Sequence[Any]:
+    """Return all questions of a run, in order."""
+    query = (
+        sa.select(flow_wait)
+        .where(flow_wait.c.run_id == run_id)
+        .order_by(flow_wait.c.asked_at, flow_wait.c.nth, flow_wait.c.id)
+    )
+    return connection.execute(query).all()
+
+
+def answer_wait(connection: Connection, wait_id: str, values: Mapping[str, Any]) -> bool:
+    """Answer a question; return False where somebody did before."""
+    update = flow_wait.update().where(flow_wait.c.id == wait_id, flow_wait.c.answer.is_(None))
+    return bool(connection.execute(update.values(**values)).rowcount)
 
 
 def cache_row(connection: Connection, key: str) -> Any:

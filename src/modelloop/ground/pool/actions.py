@@ -67,6 +67,13 @@ def finish(ctx: Context, job: Job) -> Job:
     return _change(ctx, job, {"state": JobState.DONE, "finished_at": ctx.now(), "lease_until": None})
 
 
+def reopen(ctx: Context, job: Job) -> None:
+    """Make a job that is done claimable again, with all its attempts; one that is anything else stays as it is."""
+    with ctx.db.transaction() as connection:
+        values = {"state": JobState.WAITING, "worker": None, "finished_at": None, "available_at": ctx.now()}
+        tables.change_job(connection, job.id, {**values, "excused": job.attempts}, state=JobState.DONE)
+
+
 def fail(ctx: Context, job: Job, error: str, *, retry_in: timedelta = timedelta(seconds=1), final: bool = False) -> Job:
     """Give the job back: claimable again after `retry_in`, or never if it is `final` or had all its attempts."""
     if final or job.strikes >= MAX_ATTEMPTS:

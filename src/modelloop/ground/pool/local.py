@@ -1,7 +1,7 @@
 """Child processes on this machine: started, looked at, stopped; never waited for.
 
-A child has a process group of its own, dies with its parent, writes what it prints to a file, and is measured when it
-ends.
+A child has a process group of its own, which ends with its parent, writes what it prints to a file, and is measured
+when it ends.
 """
 
 from __future__ import annotations
@@ -35,25 +35,36 @@ def start(
     started it.
     """
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    bound = [sys.executable, "-m", "modelloop.ground.pool.child", str(os.getpid()), *argv]
-    with log_path.open("ab") as log:
-        process = subprocess.Popen(
-            bound,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=None if env is None else dict(env),
-            cwd=cwd,
-            process_group=0,
-        )
-    return Child(process, log_path, time_limit)
+    reading, writing = os.pipe()
+    bound = [sys.executable, "-m", f"{__package__}.child", str(os.getpid()), str(reading), *argv]
+    try:
+        with log_path.open("ab") as log:
+            process = subprocess.Popen(
+                bound,
+                pass_fds=[reading],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=None if env is None else dict(env),
+                cwd=cwd,
+                process_group=0,
+            )
+    except OSError:
+        os.close(writing)
+        raise
+    finally:
+        os.close(reading)
+    return Child(process, log_path, time_limit, writing)
 
 
 class Child:
     """One child process. Not thread-safe."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log_path: Path, time_limit: timedelta | None) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], log_path: Path, time_limit: timedelta | None, lifeline: int
+    ) -> None:
         self.pid = process.pid
+        self._lifeline = lifeline
         self.log_path = log_path
         self._process = process
         self._began = time.monotonic()
@@ -105,4 +116,5 @@ class Child:
             stopped=self._stopped,
         )
         self._signal(signal.SIGKILL)  # what it left behind in its group
+        os.close(self._lifeline)
         return self._status

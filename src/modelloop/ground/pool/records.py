@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 MAX_ATTEMPTS = 5
 """A job whose worker died, or that was given back as failed, this often is not handed out again."""
 
+
+LONGEST_LEASE = timedelta(hours=1)
+"""Nobody asks for a longer one."""
 
 RUN = "run"
 """The kind of job that a run is; its key is the run's id."""

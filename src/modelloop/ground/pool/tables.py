@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
 from ..store.db import JSON, Time, metadata
-from .records import MAX_ATTEMPTS, JobState
+from .records import LONGEST_LEASE, MAX_ATTEMPTS, JobState
 
 pool_job = sa.Table(
     "pool_job",
@@ -91,6 +91,9 @@ def release_rows(connection: Connection, worker: str, now: datetime) -> int:
 
 
 def _is_free(now: datetime) -> Any:
-    waits = sa.and_(pool_job.c.state == JobState.WAITING, pool_job.c.available_at <= now)
-    lapsed = sa.and_(pool_job.c.state == JobState.HELD, pool_job.c.lease_until <= now)
+    """A job from the future, or with a lease longer than any, says that the clock was set back: it does not wait."""
+    due = sa.or_(pool_job.c.available_at <= now, pool_job.c.created_at > now)
+    waits = sa.and_(pool_job.c.state == JobState.WAITING, due)
+    over = sa.or_(pool_job.c.lease_until <= now, pool_job.c.lease_until > now + LONGEST_LEASE)
+    lapsed = sa.and_(pool_job.c.state == JobState.HELD, over)
     return sa.or_(waits, lapsed)

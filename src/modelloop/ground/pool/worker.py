@@ -19,7 +19,7 @@ from ..flow.records import Run, RunState, Usage
 from ..store.context import Context
 from . import actions
 from .local import Child, start
-from .records import MAX_ATTEMPTS, RUN, ExitStatus, Job
+from .records import MAX_ATTEMPTS, RUN, ExitStatus, Job, JobState
 
 
 @dataclass(slots=True)
@@ -93,12 +93,14 @@ class Worker:
         """Make a job of each run that waits; one that has a job already keeps it."""
         waiting = set(flow.queued(self._ctx))
         for run_id in sorted(waiting - self._enqueued):
-            actions.enqueue(self._ctx, RUN, {"run": run_id}, key=run_id)
+            job = actions.enqueue(self._ctx, RUN, {"run": run_id}, key=run_id)
+            if job.state is JobState.DONE:  # its run waited for a person, and has the answer
+                actions.reopen(self._ctx, job)
         self._enqueued = waiting
 
     def _take(self, job: Job) -> None:
         run = flow.get_run(self._ctx, str(job.payload["run"]))
-        if run.state.ended and run.state is not RunState.DONE:
+        if run.state is RunState.WAITING or (run.state.ended and run.state is not RunState.DONE):
             actions.finish(self._ctx, job)
             return
         env = {**os.environ, "PYTHONUNBUFFERED": "1"} if self._env is None else self._env
@@ -122,7 +124,8 @@ class Worker:
     def _keep(self, held: _Held) -> ExitStatus | None:
         """Prolong the lease when a third of it is used; stop a run that is to be cancelled."""
         until = held.job.lease_until
-        if until is None or until - self._ctx.now() < self._lease * 2 / 3:
+        left = None if until is None else until - self._ctx.now()
+        if left is None or not self._lease * 2 / 3 <= left <= self._lease:  # more is left where the clock was set back
             held.job = actions.heartbeat(self._ctx, held.job, self._lease)
         run = flow.get_run(self._ctx, held.run_id)
         to_stop = run.state is RunState.CANCELLED or (run.cancel_asked and not run.state.ended)
@@ -133,6 +136,10 @@ class Worker:
         run = flow.get_run(self._ctx, held.run_id)
         usage = Usage(status.cpu_seconds, status.peak_bytes, status.wall_seconds)
         run = flow.account(self._ctx, run.id, run.attempt, usage, log=held.child.log_path)
+        if run.state is RunState.WAITING:  # for a person: nothing is held meanwhile
+            self._enqueued.discard(run.id)
+            actions.finish(self._ctx, held.job)
+            return
         if not run.state.ended:
             run = self._end_if_over(run, held.job, status)
         cut_short = run.state is RunState.DONE and status.code != 0

@@ -9,25 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from ..core.clock import iso
-from ..core.errors import AuditBroken, BlobMissing, InvalidInput
-from ..core.hashing import canonical_json, hash_json
+from ..core.errors import AuditBroken, BlobMissing
+from ..core.hashing import canonical_json
 from ..core.records import Event
 from .blobs import Blobs
+from .chain import GENESIS, Entry, Head, next_entry
 from .context import Context
 from .db import BigId, Time, metadata
 
-GENESIS = "0" * 64
 ANCHOR = "audit/head.json"
 _LOCK = 0x6D6C6175  # "mlau": PostgreSQL advisory lock of the chain's head
-_LENGTHS = {"actor": 200, "action": 100, "subject": 300}
 
 audit = sa.Table(
     "audit",
@@ -53,64 +48,23 @@ audit_head = sa.Table(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of the chain."""
-
-    seq: int
-    at: datetime
-    actor: str
-    role: str
-    action: str
-    subject: str
-    detail: dict[str, Any]
-    before: str
-    hash: str
-
-    def expected_hash(self) -> str:
-        """Return the hash that the content demands."""
-        return hash_json(
-            [self.seq, iso(self.at), self.actor, self.role, self.action, self.subject, self.detail, self.before]
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The newest entry's number and hash."""
-
-    seq: int = 0
-    hash: str = GENESIS
-
-
 def append(connection: Connection, ctx: Context, event: Event) -> Entry:
     """Chain `event` to the log within the caller's transaction.
 
     Writers queue: SQLite has one writer anyway, PostgreSQL takes an advisory lock until the transaction ends. So append
     as the last thing of a transaction. Raises InvalidInput for a detail that is not JSON and for words too long.
     """
-    detail = _plain(event)
-    _check_lengths({"actor": ctx.actor.name, "action": event.action, "subject": event.subject})
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
     now = head(connection)
-    draft = Entry(
-        seq=now.seq + 1,
-        at=ctx.now(),
-        actor=ctx.actor.name,
-        role=str(ctx.actor.role),
-        action=event.action,
-        subject=event.subject,
-        detail=detail,
-        before=now.hash,
-        hash="",
-    )
-    values = {name: getattr(draft, name) for name in Entry.__slots__} | {"hash": draft.expected_hash()}
+    made = next_entry(now, ctx.now(), ctx.actor, event)
+    values = {name: getattr(made, name) for name in Entry.__slots__}
     connection.execute(audit.insert().values(**values))
     if now.seq == 0:
         connection.execute(audit_head.insert().values(id=1, seq=1, hash=values["hash"]))
     else:
         connection.execute(audit_head.update().values(seq=values["seq"], hash=values["hash"]))
-    return Entry(**values)
+    return made
 
 
 def head(connection: Connection) -> Head:
@@ -206,21 +160,3 @@ def _anchored(blobs: Blobs) -> Head:
         return Head()
     except (ValueError, KeyError, TypeError) as error:
         raise AuditBroken(f"The anchor of the audit chain ({ANCHOR}) cannot be read: {error}.") from error
-
-
-def _plain(event: Event) -> dict[str, Any]:
-    """Return the detail as it will be read back: what is hashed must survive the round trip."""
-    try:
-        plain: dict[str, Any] = json.loads(canonical_json(event.detail))
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(
-            f"The audit detail of {event.action!r} is not JSON: {error}.",
-            hint="Pass words, finite numbers, lists, tables.",
-        ) from error
-    return plain
-
-
-def _check_lengths(words: dict[str, str]) -> None:
-    for name, word in words.items():
-        if len(word) > _LENGTHS[name]:
-            raise InvalidInput(f"The audit {name} has {len(word)} letters; at most {_LENGTHS[name]} are kept.")

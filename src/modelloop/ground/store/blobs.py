@@ -61,6 +61,15 @@ class Blobs:
         """Say whether bytes named `digest` are stored."""
         return self._head(_content_path(digest)) is not None
 
+    def remove(self, digest: str) -> bool:
+        """Remove bytes for good; return whether they were there. Only for retention and erasure, which know that
+        nothing refers to them."""
+        with self._answering(f"remove {digest}"):
+            there = self.has(digest)
+            with suppress(FileNotFoundError):
+                self._store.delete(_content_path(digest))
+            return there
+
     def path(self, digest: str) -> Path | None:
         """Return the file that holds `digest` where the store is a folder, else None. Never write to it."""
         return None if self.root is None else self.root / _content_path(digest)
@@ -98,7 +107,12 @@ class Blobs:
             yield name.rsplit("/", 1)[-1]
 
     def probe(self) -> None:
-        """Raise StoreUnavailable unless the backend enforces conditional puts: without them two writers lose data."""
+        """Raise StoreUnavailable unless the backend enforces conditional puts: without them two writers lose data.
+
+        A folder that was found good once stays so; it may be full, and yet be read, and room be made in it.
+        """
+        if self.root is not None and (self.root / "probe").exists():
+            return
         with self._answering("write"):
             self._store.put("probe", b"1", mode="overwrite")
             try:

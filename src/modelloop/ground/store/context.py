@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.clock import Clock
 from ..core.ids import new_id
 from ..core.records import Actor
-from .blobs import Blobs
-from .db import Database
+
+if TYPE_CHECKING:
+    from .blobs import Blobs
+    from .db import Database
 
 
 @dataclass(frozen=True, slots=True)

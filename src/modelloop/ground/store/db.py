@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ metadata = sa.MetaData(
 """All tables of all stages. Declaring is the only thing done at import."""
 
 BUSY_SECONDS = 30.0
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class Time(sa.types.TypeDecorator[datetime]):
@@ -88,9 +89,10 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """Open the one writing transaction of an action: committed at the end, rolled back on any exception.
 
-        Raises StoreUnavailable where the database does not answer, or its writer stays busy for BUSY_SECONDS.
+        Raises StoreUnavailable where the database does not answer, has no space, or its writer stays busy for
+        BUSY_SECONDS.
         """
-        with self._connect(self.engine) as connection:
+        with self._connect(self.engine) as connection, self._going_on():
             if not self.is_sqlite:
                 with connection.begin():
                     yield connection
@@ -113,7 +115,8 @@ class Database:
             if not self.is_sqlite:
                 yield connection
                 return
-            connection.exec_driver_sql("PRAGMA query_only=ON")
+            with self._answering():
+                connection.exec_driver_sql("PRAGMA query_only=ON")
             try:
                 yield connection
             finally:
@@ -135,10 +138,20 @@ class Database:
         try:
             yield
         except (sa.exc.DatabaseError, sa.exc.TimeoutError) as error:
-            reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
             raise StoreUnavailable(
-                f"The database {self.url.render_as_string()} does not answer: {reason}.",
+                f"The database {self.url.render_as_string()} does not answer: {_reason(error)}.",
                 hint="Is it running, is MODELLOOP_DATABASE_URL right, does another process hold it?",
+            ) from error
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """Say in words what ends a transaction in the middle: a full disk, a server that went away."""
+        try:
+            yield
+        except sa.exc.OperationalError as error:
+            raise StoreUnavailable(
+                f"The database {self.url.render_as_string()} could not carry out a transaction: {_reason(error)}.",
+                hint="Nothing of it was kept. Is there space, and does the server still run? Then repeat the command.",
             ) from error
 
 
@@ -155,14 +168,22 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
 
 
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "orig", error)).strip().partition("\n")[0]
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
-    _switch_to_wal(cursor)
-    # NORMAL loses nothing when a process is killed; after a loss of power the last transactions may be gone, whole
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
+    try:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
+            _switch_to_wal(cursor)
+            # NORMAL loses nothing when a process is killed; after a loss of power the last transactions may be gone,
+            # whole
+            cursor.execute("PRAGMA synchronous=NORMAL")
+            cursor.execute("PRAGMA foreign_keys=ON")
+    except sqlite3.Error:
+        connection.close()  # nobody else knows of it yet
+        raise
 
 
 def _switch_to_wal(cursor: Any) -> None:
@@ -171,8 +192,8 @@ def _switch_to_wal(cursor: Any) -> None:
     while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
         else:

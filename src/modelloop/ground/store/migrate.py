@@ -16,8 +16,8 @@ from sqlalchemy.engine import Connection
 
 from ..core.errors import SchemaNewer
 from .db import Database, metadata
+from .revisions import FOLDER, revisions
 
-FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 0x6D6C6D69  # "mlmi": PostgreSQL advisory lock of the schema
 
 
@@ -29,11 +29,6 @@ def migrate(db: Database) -> None:
     with _alone(db) as connection:
         if not _at_head(connection):
             _upgrade(connection)
-
-
-def revisions() -> list[str]:
-    """Return the revisions this program knows, oldest first: a revision is the number its file's name starts with."""
-    return sorted(file.name.split("_")[0] for file in (FOLDER / "versions").glob("[0-9]*_*.py"))
 
 
 def revision(connection: Connection) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from modelloop.ground.flow import actions
 from modelloop.ground.flow.records import InputRef, Run, StepRun
+from modelloop.ground.pool.adapters.local import LocalExecutor
 from modelloop.ground.store.context import Context
 
 
@@ -17,6 +18,7 @@ class Project:
     def __init__(self, ctx: Context, folder: Path) -> None:
         self.ctx, self.folder = ctx, folder
         self.inputs: dict[str, tuple[InputRef, object]] = {}
+        self.pauses: list[float] = []
 
     def write(self, name: str = "steps.py", /, text: str = "") -> None:
         path = self.folder / name
@@ -35,13 +37,30 @@ class Project:
             seed=seed,
         )
 
-    def execute(self, run_id: str, *, processes: int = 1) -> Run:
+    def execute(self, run_id: str, *, processes: int = 1, elsewhere: bool = False) -> Run:
         self.forget()
         given: Mapping[InputRef, object] = dict(self.inputs.values())
-        return actions.execute(self.ctx, run_id, resolve=lambda ref: given[ref], processes=processes)
+        executor = LocalExecutor(self.folder, self.ctx.blobs.url, processors=processes) if elsewhere else None
+        return actions.execute(
+            self.ctx,
+            run_id,
+            resolve=lambda ref: given[ref],
+            processes=processes,
+            executor=executor,
+            sleep=self.pauses.append,
+        )
 
-    def run(self, function: str = "steps:main", *, seed: int = 0, processes: int = 1, **params: Any) -> Run:
-        return self.execute(self.submit(function, seed=seed, **params).id, processes=processes)
+    def run(
+        self,
+        function: str = "steps:main",
+        *,
+        seed: int = 0,
+        processes: int = 1,
+        elsewhere: bool = False,
+        **params: Any,
+    ) -> Run:
+        queued = self.submit(function, seed=seed, **params)
+        return self.execute(queued.id, processes=processes, elsewhere=elsewhere)
 
     def result(self, run: Run) -> object:
         assert run.error is None, run.error.traceback

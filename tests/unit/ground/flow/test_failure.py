@@ -8,8 +8,9 @@ import pytest
 
 from modelloop.ground.core.errors import PipelineInvalid
 from modelloop.ground.flow.failure import describe, raised_elsewhere
-from modelloop.ground.flow.project import bind, load_function
+from modelloop.ground.flow.project import load_function
 from modelloop.ground.flow.records import RunError
+from modelloop.ground.flow.shape import Shape
 
 
 def told(tmp_path: Path, text: str, reference: str = "told_steps:go") -> RunError:
@@ -35,7 +36,7 @@ def test_our_own_error_is_told_without_what_led_to_it(tmp_path: Path) -> None:
 
 def test_arguments_that_do_not_fit_are_told_without_inspect() -> None:
     with pytest.raises(PipelineInvalid) as caught:
-        bind(lambda *, months: months, (), {"month": 2})
+        Shape(lambda *, months: months).bind((), {"month": 2})
     told = describe(caught.value).traceback
     assert "TypeError" not in told
     assert "inspect.py" not in told

@@ -16,6 +16,7 @@ from flow_project import Project
 
 from modelloop.ground.core.errors import Conflict, IdInvalid, NotFound, StaleState
 from modelloop.ground.flow import actions
+from modelloop.ground.flow.actions.running import begin
 from modelloop.ground.flow.records import InputRef, RunState, Usage
 from modelloop.ground.store import audit
 from modelloop.ground.store.context import Context
@@ -160,13 +161,16 @@ def test_a_pipeline_may_catch_what_a_step_raises(project: Project) -> None:
         ("steps:main", {"n": 1, "m": 2}, "unexpected keyword argument 'm'"),
         ("steps:mian", {"n": 1}, "Did you mean steps:main"),
         ("step:main", {"n": 1}, "Did you mean steps"),
-        ("steps:calls_wrongly", {}, r"halve cannot be called with \(int, k\): .* Expected halve\(n\)"),
+        ("steps:calls_wrongly", {}, r"steps.py:22: halve cannot be called like this: .*'k'. Expected halve\(n\)"),
+        ("steps:calls_at_run_time", {}, r"halve cannot be called with \(int, k\): .* Expected halve\(n\)"),
     ],
 )
 def test_wrong_calls_say_what_is_expected(
     project: Project, function: str, params: dict[str, int], expected: str
 ) -> None:
-    project.write("steps.py", BRANCHES + "\n    @pipeline\n    def calls_wrongly():\n        halve(1, k=2)\n")
+    wrong = "\n    @pipeline\n    def calls_wrongly():\n        halve(1, k=2)\n"
+    unseen = "\n    @pipeline\n    def calls_at_run_time():\n        [halve][0](1, k=2)\n"
+    project.write("steps.py", BRANCHES + wrong + unseen)
     run = project.run(function, **params)
     assert run.error is not None
     assert run.error.kind == "PipelineInvalid"
@@ -305,7 +309,7 @@ def test_a_process_that_lost_its_run_writes_nothing_more(project: Project) -> No
     run = project.submit()
 
     def other_worker() -> None:
-        actions._begin(project.ctx, run.id, "other")
+        begin(project.ctx, run.id, "other")
 
     project.forget()
     sys.path.insert(0, str(project.folder))
@@ -324,7 +328,7 @@ def test_cancel(project: Project) -> None:
     assert project.execute(run.id).state is RunState.CANCELLED
     assert actions.queued(ctx) == []
 
-    run = actions._begin(ctx, project.submit(n=6).id, None)
+    run = begin(ctx, project.submit(n=6).id, None)
     assert actions.cancel(ctx, run.id).cancel_asked
     assert project.execute(run.id).state is RunState.CANCELLED
     assert project.steps(run) == []
@@ -332,7 +336,7 @@ def test_cancel(project: Project) -> None:
 
 def test_end_and_account(project: Project) -> None:
     ctx = project.ctx
-    run = actions._begin(ctx, project.submit().id, "w")
+    run = begin(ctx, project.submit().id, "w")
     log = ctx.home / "log"
     log.write_text("printed\n")
     for _ in range(2):

@@ -1,0 +1,1 @@
+"""Foreign libraries that carry out steps."""
