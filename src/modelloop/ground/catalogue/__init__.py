@@ -1,0 +1,1 @@
+"""Shared components: steps that one project publishes under a version, and others take over as reviewed source."""
