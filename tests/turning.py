@@ -94,7 +94,9 @@ def small_project(**triggers: TriggerSettings) -> Project:
     return make_project(
         POLICY,
         objective,
-        sources={"arrivals": SourceSettings("landing", "arrivals", "arrivals", Format.CSV)},
+        sources={
+            "arrivals": SourceSettings(path="landing", dataset="arrivals", contract="arrivals", format=Format.CSV)
+        },
         contracts={"arrivals": ContractSettings(columns)},
         pipelines={"train": PipelineSettings("steps:train", {"arrivals": "arrivals"}, "delay")},
         gates={

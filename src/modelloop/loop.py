@@ -36,6 +36,7 @@ def turn(ctx: Context, project: Project, project_dir: Path) -> Turn:
         "episodes": lambda: retrain.advance_episodes(ctx, project, project_dir),
         "publish": lambda: deploy.publish(ctx),
         "alerts": lambda: monitor.send_alerts(ctx, project),
+        "house": lambda: retrain.keep_house(ctx, project),
         "anchor": lambda: audit.anchor(ctx),
     }
     errors = {name: wrong for name, part in parts.items() if (wrong := _guarded(name, part))}

@@ -49,7 +49,7 @@ def cause(settings: TriggerSettings, situation: Situation) -> Cause | None:
         return _on_alert(settings, situation)
     if settings.on is TriggerOn.SCHEDULE:
         return _on_schedule(settings, situation)
-    return _on_data(settings, situation)
+    return _on_data(settings, situation) if settings.on is TriggerOn.DATA else None
 
 
 def _cooling(settings: TriggerSettings, situation: Situation) -> bool:

@@ -90,3 +90,32 @@ class Turn:
     """Latest event time of any prediction."""
     errors: Mapping[str, str]
     """Part of the loop -> what went wrong there; the other parts went on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fire:
+    """What became of a cause that a trigger met."""
+
+    trigger: str
+    mark: str
+    """Names the cause: an instant of a calendar (ISO 8601), or DATASET:VERSION."""
+    decided_at: datetime
+    what: str
+    """fired, skipped, failed, or begun: the trigger was seen for the first time."""
+    reason: str
+    run: str | None = None
+    episode: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerState:
+    """A trigger of the project file and what it did."""
+
+    name: str
+    on: str
+    pipeline: str
+    endpoint: str | None
+    upcoming: datetime | None
+    """The next instant of its calendar."""
+    fires: tuple[Fire, ...]
+    """Newest first; of triggers that open episodes by signals, see the episodes."""

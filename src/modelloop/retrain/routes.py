@@ -27,4 +27,13 @@ def open_episode(call: Call) -> Any:
     )
 
 
-ROUTES = (Route("GET", "/episodes", episodes, Right.READ), Route("POST", "/episodes", open_episode, Right.RUN))
+def triggers(call: Call) -> dict[str, Any]:
+    """List triggers with the next instant of their calendar and what became of the last causes."""
+    return {"triggers": actions.triggers(call.ctx, call.project)}
+
+
+ROUTES = (
+    Route("GET", "/episodes", episodes, Right.READ),
+    Route("POST", "/episodes", open_episode, Right.RUN),
+    Route("GET", "/triggers", triggers, Right.READ),
+)

@@ -17,6 +17,15 @@ class TriggerOn(StrEnum):
     ALERT = "alert"
     SCHEDULE = "schedule"
     DATA = "data"
+    CRON = "cron"
+
+
+class Missed(StrEnum):
+    """What becomes of instants of a calendar that passed while no worker was there."""
+
+    SKIP = "skip"
+    LATEST = "latest"
+    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +48,25 @@ class PipelineSettings:
 
 @dataclass(frozen=True, slots=True)
 class TriggerSettings:
-    """What starts an episode: an alert of a monitor, the calendar of the data, or new data."""
+    """What starts a pipeline: an alert of a monitor, the calendar of the data, new data, or the wall clock.
 
-    on: TriggerOn = setting("alert, schedule or data")
+    With an endpoint it opens an episode, which renews the endpoint's model; without one it starts a plain run.
+    """
+
+    on: TriggerOn = setting("alert, schedule, data or cron")
     pipeline: str = setting("the pipeline to run")
-    endpoint: str = setting("the endpoint whose model is to be renewed")
+    endpoint: str | None = setting(
+        "the endpoint whose model is to be renewed; left out (data, cron): a plain run of the pipeline", default=None
+    )
     monitor: str | None = setting("alert: the monitor whose alerts count", default=None)
     every: timedelta | None = setting("schedule: how much event time after the last training data", default=None)
     dataset: str | None = setting("data: the dataset whose new versions count", default=None)
+    cron: str | None = setting('cron: minute, hour, day, month, weekday, e.g. "30 6 * * 1"', default=None)
+    time_zone: str = setting("cron: whose clock, e.g. Europe/Berlin", default="UTC")
+    missed: Missed = setting(
+        "cron: instants that passed while no worker was there: skip them, run once for the latest, or run all",
+        default=Missed.LATEST,
+    )
+    overlap: bool = setting("a plain run may begin while the one before still goes on", default=False)
     cool_down: timedelta = setting("event time that must pass since the last episode closed", default=timedelta(0))
     params: Mapping[str, Any] = setting("arguments for these runs, over those of the pipeline", factory=dict)

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, RowMapping
 
 from ..ground.store.db import JSON, Time, metadata
-from .records import Episode, EpisodeState, Result, Settled, Turn
+from .records import Episode, EpisodeState, Fire, Result, Settled, Turn
 
 episode = sa.Table(
     "retrain_episode",
@@ -47,6 +47,19 @@ settled = sa.Table(
     sa.Column("evidence", JSON, nullable=False),
     sa.Column("at", Time, nullable=False),
 )
+
+fire = sa.Table(
+    "retrain_fire",
+    metadata,
+    sa.Column("trigger", sa.String(63), primary_key=True),
+    sa.Column("mark", sa.String(120), primary_key=True),
+    sa.Column("decided_at", Time, nullable=False),
+    sa.Column("what", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("run", sa.String(40)),
+    sa.Column("episode", sa.String(40)),
+)
+"""Each cause that a trigger met, once: an instant of its calendar, a version of its dataset."""
 
 turn = sa.Table(
     "loop_turn",
@@ -114,6 +127,31 @@ def add_settled(connection: Connection, made: Settled, at: Any) -> None:
     """Insert what a run came to; raises IntegrityError where it is known."""
     values = {name: getattr(made, name) for name in Settled.__slots__}
     connection.execute(settled.insert().values(**values | {"evidence": dict(made.evidence)}, at=at))
+
+
+def add_fire(connection: Connection, made: Fire) -> bool:
+    """Insert what became of a cause; return False where it is noted already."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    values = {name: getattr(made, name) for name in Fire.__slots__}
+    query = insert(fire).values(**values).on_conflict_do_nothing().returning(fire.c.mark)
+    return connection.execute(query).first() is not None
+
+
+def last_fire(connection: Connection, trigger: str) -> Fire | None:
+    """Return the cause with the highest mark: marks of one trigger sort as their causes came."""
+    query = sa.select(fire).where(fire.c.trigger == trigger).order_by(fire.c.mark.desc()).limit(1)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else _fire(row)
+
+
+def fires(connection: Connection, trigger: str, *, limit: int) -> list[Fire]:
+    """Return the causes a trigger met, newest first."""
+    query = sa.select(fire).where(fire.c.trigger == trigger).order_by(fire.c.mark.desc()).limit(limit)
+    return [_fire(row) for row in connection.execute(query).mappings()]
+
+
+def _fire(row: RowMapping) -> Fire:
+    return Fire(**{name: row[name] for name in Fire.__slots__})
 
 
 def last_turn(connection: Connection) -> Turn | None:

@@ -15,6 +15,7 @@ from ...deploy import actions as deploy
 from ...deploy.records import Rollout
 from ...ground.core.errors import Conflict, ModelloopError, RolloutRefused, StaleState, StoreUnavailable
 from ...ground.core.records import Event, Verdict
+from ...ground.core.toml import plain
 from ...ground.flow import actions as flow
 from ...ground.flow.records import InputRef, Run, RunState
 from ...ground.pool import actions as pool
@@ -85,10 +86,11 @@ def _begin(ctx: Context, project: Project, project_dir: Path, episode: Episode) 
         function=settings.function,
         project_dir=project_dir,
         inputs={name: InputRef(found.dataset, found.number, found.digest) for name, found in newest.items()},
-        params=_params(settings.function, {**settings.params, **episode.params}, episode, project_dir),
+        params=_params(settings.function, {**plain(settings.params), **episode.params}, episode, project_dir),
         seed=settings.seed,
         time_limit=settings.time_limit,
         episode=episode.id,
+        project=project.project.name,
     )
     return rules.began(episode, run.id, {ref.dataset: ref.version for ref in run.inputs.values()})
 

@@ -17,6 +17,7 @@ from ...deploy import actions as deploy
 from ...ground.core.clock import iso
 from ...ground.core.errors import Conflict, DataRefused, NotFound, PipelineInvalid, StaleState
 from ...ground.core.records import Event
+from ...ground.core.toml import plain
 from ...ground.store import audit
 from ...ground.store.context import Context
 from ...monitor import actions as monitor
@@ -109,10 +110,12 @@ def _event_time(ctx: Context, endpoint: str) -> datetime | None:
     return deploy.watermark(ctx, endpoint)[0]
 
 
-def fire_triggers(ctx: Context, project: Project, project_dir: Path) -> list[Episode]:
-    """Open the episodes that triggers ask for. The first trigger in the project file goes first."""
+def fire_signals(ctx: Context, project: Project, project_dir: Path) -> list[Episode]:
+    """Open the episodes that alerts, event time and new data ask for; the first trigger in the file goes first."""
     opened = []
     for name, settings in project.triggers.items():
+        if settings.endpoint is None or settings.on is TriggerOn.CRON:
+            continue
         situation = _situation(ctx, settings.endpoint)
         if settings.on is TriggerOn.DATA and not situation.open:
             situation = _with_data(ctx, project, situation, settings.dataset or "", project_dir)
@@ -128,7 +131,7 @@ def fire_triggers(ctx: Context, project: Project, project_dir: Path) -> list[Epi
                     endpoint=settings.endpoint,
                     pipeline=settings.pipeline,
                     why=why,
-                    params=settings.params,
+                    params=plain(settings.params),
                 )
             )
         except Conflict:  # another worker's turn opened one between our look and now
@@ -165,7 +168,7 @@ def _with_data(ctx: Context, project: Project, situation: Situation, dataset: st
     for name, source in project.sources.items():
         if source.dataset == dataset:
             try:
-                data.ingest(ctx, name, source, project.contracts[source.contract], root=root)
+                data.ingest(ctx, name, source, project.contracts[source.contract], root=root, only_due=True)
             except (DataRefused, StaleState):  # refused rows are set aside and listed; the last good version stays
                 continue
     try:

@@ -101,7 +101,8 @@ def _settle(ctx: Context, project: Project, model: str, run: Run) -> Settled:
     )
     evaluation = evaluate(project.objective, _gates(project), answers)
     lineage = _lineage(run, candidate, champion, spread(labels.tolist()))
-    evidence = Evidence(evaluation, found, profile(columns, scores), lineage, project.objective)
+    lasting = {name: column for name, column in columns.items() if name not in candidate.transform.moments}
+    evidence = Evidence(evaluation, found, profile(lasting, scores), lineage, project.objective)
     version = register.register(ctx, model, candidate, evidence)
     shown = _shown(evaluation, found, champion, candidate)
     return Settled(run.id, version.name, str(evaluation.verdict), _reason(evaluation), shown)
