@@ -12,6 +12,7 @@ from .deploy.settings import EndpointSettings
 from .evaluate.settings import GateSettings, ObjectiveSettings
 from .ground.core.errors import NotFound
 from .ground.core.toml import Mistake, draft, invalid, setting
+from .ground.pool.settings import PoolSettings
 from .monitor.settings import AlertSettings, MonitorSettings
 from .retrain.settings import PipelineSettings, TriggerSettings
 
@@ -44,6 +45,7 @@ class Project:
     )
     monitors: Mapping[str, MonitorSettings] = setting("what is watched", factory=dict, pattern=_NAME)
     alerts: Mapping[str, AlertSettings] = setting("who hears of it", factory=dict, pattern=_NAME)
+    pool: PoolSettings = setting("where steps are carried out, and what it costs", factory=PoolSettings)
 
 
 def read_project(path: Path) -> Project:
@@ -82,13 +84,14 @@ def _check(project: Project, findings: checks.Findings) -> None:
     datasets = checks.values(project.sources, "dataset")
     endpoints = checks.names(project.endpoints)
     checks.check_sources(findings, project.sources, checks.names(project.contracts))
-    checks.check_contracts(findings, project.contracts)
+    checks.check_contracts(findings, project.contracts, project.sources)
     checks.check_objective(findings, project.objective)
     checks.check_gates(findings, project.gates, project.objective, served=bool(endpoints))
     checks.check_pipelines(findings, project.pipelines, datasets)
     checks.check_endpoints(findings, project.endpoints, checks.values(project.pipelines, "model"))
     checks.check_monitors(findings, project.monitors, endpoints)
     checks.check_alerts(findings, project.alerts)
+    checks.check_pool(findings, project.pool)
     checks.check_triggers(
         findings,
         project.triggers,

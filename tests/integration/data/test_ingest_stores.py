@@ -9,14 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelloop.data.actions import arrivals, datasets, ingest, quarantined, read, versions
-from modelloop.data.settings import (
-    ColumnSettings,
-    ColumnType,
-    ContractSettings,
-    Format,
-    OnViolation,
-    SourceSettings,
-)
+from modelloop.data.settings import ColumnSettings, ColumnType, ContractSettings, Format, Severity, SourceSettings
 from modelloop.ground.core.errors import DataRefused
 from modelloop.ground.store import audit
 from modelloop.ground.store.context import Context
@@ -25,10 +18,10 @@ from modelloop.testing.fakes import make_context
 CONTRACT = ContractSettings(
     {"id": ColumnSettings(ColumnType.INTEGER), "x": ColumnSettings(ColumnType.FLOAT, min=0)},
     key=("id",),
-    on_violation=OnViolation.QUARANTINE,
+    on_violation=Severity.QUARANTINE,
     max_quarantined=0.5,
 )
-SOURCE = SourceSettings("in", "rows", "rows", Format.CSV)
+SOURCE = SourceSettings(path="in", dataset="rows", contract="rows", format=Format.CSV)
 
 RACER = """
 import sys
@@ -39,11 +32,12 @@ from modelloop.ground.core.errors import StaleState
 from modelloop.testing.fakes import make_context
 folder = Path(sys.argv[1])
 columns = {"id": ColumnSettings(ColumnType.INTEGER), "x": ColumnSettings(ColumnType.FLOAT, min=0)}
-contract = ContractSettings(columns, key=("id",), on_violation=OnViolation.QUARANTINE, max_quarantined=0.5)
+contract = ContractSettings(columns, key=("id",), on_violation=Severity.QUARANTINE, max_quarantined=0.5)
 ctx = make_context(folder, database_url=sys.argv[2])
+source = SourceSettings(path="in", dataset="rows", contract="rows", format=Format.CSV)
 for _ in range(20):
     try:
-        ingest(ctx, "feed", SourceSettings("in", "rows", "rows", Format.CSV), contract, root=folder)
+        ingest(ctx, "feed", source, contract, root=folder)
         break
     except StaleState:
         print("again")

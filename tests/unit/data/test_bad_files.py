@@ -10,14 +10,15 @@ import polars as pl
 import pytest
 
 from modelloop.data import actions
-from modelloop.data.parse import parse
+from modelloop.data.adapters import copies
+from modelloop.data.formats.parse import parse
 from modelloop.data.settings import ColumnSettings, ColumnType, ContractSettings, Format, SourceSettings
 from modelloop.ground.core.errors import DataRefused, NotFound
 from modelloop.ground.store.context import Context
 
 CONTRACT = ContractSettings({"at": ColumnSettings(ColumnType.TIME), "n": ColumnSettings(ColumnType.INTEGER)})
-CSV = SourceSettings("in", "rows", "rows", Format.CSV)
-PARQUET = SourceSettings("in", "rows", "rows", Format.PARQUET)
+CSV = SourceSettings(path="in", dataset="rows", contract="rows", format=Format.CSV)
+PARQUET = SourceSettings(path="in", dataset="rows", contract="rows", format=Format.PARQUET)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +94,9 @@ def test_a_file_that_may_not_be_read_is_refused(ctx: Context, tmp_path: Path, mo
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.csv").write_text("at,n\n2013-01-01,1\n")
 
-    def forbidden(path: Path) -> bytes:
+    def forbidden(path: Path) -> str:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    monkeypatch.setattr(copies, "hash_file", forbidden)
     with pytest.raises(DataRefused, match=r"Permission denied \(.*a\.csv\)"):
         actions.ingest(ctx, "feed", CSV, CONTRACT, root=tmp_path)

@@ -9,10 +9,10 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelloop.data.arrival import Before, judge, to_parquet
-from modelloop.data.contract import check_contract
-from modelloop.data.infer import infer
-from modelloop.data.parse import parse
+from modelloop.data.contract.infer import infer
+from modelloop.data.contract.judge import Before, Judge
+from modelloop.data.contract.rules import check_contract
+from modelloop.data.formats.parse import parse
 from modelloop.data.settings import ColumnSettings, ColumnType, ContractSettings, Format
 
 
@@ -67,5 +67,6 @@ def test_the_draft_accepts_its_own_rows(columns: list[list[object]]) -> None:
     frame = pl.DataFrame({f"c{n}": column for n, column in enumerate(columns)}, strict=False)
     contract = read(infer(frame, "x"), "x")
     check_contract(contract)
-    report = judge([("f", to_parquet(frame))], Format.PARQUET, contract, Before()).report
-    assert not report.broken
+    one = Judge(contract, Before())
+    one.take(frame, "f")
+    assert not one.report().broken

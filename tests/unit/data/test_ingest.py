@@ -9,17 +9,9 @@ import polars as pl
 import pytest
 
 from modelloop.data import actions
-from modelloop.data.actions import ingest, quarantined, read, report, version, versions
+from modelloop.data.actions import ingest, intake, quarantined, read, report, version, versions
 from modelloop.data.records import DatasetVersion
-from modelloop.data.settings import (
-    ColumnSettings,
-    ColumnType,
-    ContractSettings,
-    Format,
-    Mode,
-    OnViolation,
-    SourceSettings,
-)
+from modelloop.data.settings import ColumnSettings, ColumnType, ContractSettings, Format, Mode, Severity, SourceSettings
 from modelloop.ground.core.errors import BlobMissing, DataRefused, IdInvalid, NotFound, StaleState
 from modelloop.ground.store import audit
 from modelloop.ground.store.context import Context
@@ -27,9 +19,9 @@ from modelloop.ground.store.context import Context
 CONTRACT = ContractSettings(
     {"id": ColumnSettings(ColumnType.INTEGER, min=0), "x": ColumnSettings(ColumnType.FLOAT, nullable=True)}, key=("id",)
 )
-LENIENT = ContractSettings(CONTRACT.columns, key=("id",), on_violation=OnViolation.QUARANTINE, max_quarantined=0.5)
-FOLDER = SourceSettings("in", "rows", "rows", Format.CSV)
-TABLE = SourceSettings("in", "rows", "rows", Format.CSV, Mode.REPLACE)
+LENIENT = ContractSettings(CONTRACT.columns, key=("id",), on_violation=Severity.QUARANTINE, max_quarantined=0.5)
+FOLDER = SourceSettings(path="in", dataset="rows", contract="rows", format=Format.CSV)
+TABLE = SourceSettings(path="in", dataset="rows", contract="rows", format=Format.CSV, mode=Mode.REPLACE)
 
 
 @pytest.fixture
@@ -115,7 +107,7 @@ def test_replace_makes_the_newest_file_the_table(ctx: Context, folder: Path) -> 
     got = ingest(ctx, "feed", TABLE, CONTRACT, root=folder)
     assert got is not None
     assert (ids(ctx), ids(ctx, 1), got.version.parent) == ([7], [1, 2], 1)
-    one = SourceSettings("in/2.csv", "single", "rows", Format.CSV, Mode.REPLACE)
+    one = SourceSettings(path="in/2.csv", dataset="single", contract="rows", format=Format.CSV, mode=Mode.REPLACE)
     got = ingest(ctx, "one", one, CONTRACT, root=folder)
     assert got is not None
     assert got.version.name == "single:1"
@@ -162,7 +154,7 @@ def test_quarantine_takes_the_good_rows_and_lists_the_others(ctx: Context, folde
 
 def test_an_unreadable_file_is_named_and_evidence_is_kept(ctx: Context, folder: Path) -> None:
     (folder / "in" / "a.parquet").write_bytes(b"PAR1 and no more")
-    source = SourceSettings("in", "rows", "rows", Format.PARQUET)
+    source = SourceSettings(path="in", dataset="rows", contract="rows", format=Format.PARQUET)
     with pytest.raises(DataRefused, match=r"a\.parquet cannot be read as parquet"):
         ingest(ctx, "feed", source, CONTRACT, root=folder)
     assert quarantined(ctx, "rows") == []
@@ -175,7 +167,7 @@ def test_links_out_of_the_folder_are_never_followed(ctx: Context, folder: Path) 
     (folder / "in" / "a.csv").symlink_to(secret)
     with pytest.raises(DataRefused, match="leads out of its folder"):
         ingest(ctx, "feed", FOLDER, CONTRACT, root=folder)
-    one = SourceSettings("in/a.csv", "rows", "rows", Format.CSV)
+    one = SourceSettings(path="in/a.csv", dataset="rows", contract="rows", format=Format.CSV)
     with pytest.raises(DataRefused, match="leads out of its folder"):
         ingest(ctx, "feed", one, CONTRACT, root=folder)
     (folder / "in" / "a.csv").unlink()
@@ -204,31 +196,31 @@ def test_killed_between_bytes_and_facts_it_goes_on(ctx: Context, folder: Path, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(actions.audit, "append", killed)
+        patch.setattr(intake.audit, "append", killed)
         with pytest.raises(KeyboardInterrupt):
             ingest(ctx, "feed", FOLDER, CONTRACT, root=folder)
     assert actions.datasets(ctx) == []
     got = ingest(ctx, "feed", FOLDER, CONTRACT, root=folder)
     assert got is not None
     assert got.version.number == 1
-    assert len(list(ctx.blobs.hashes())) == 1
+    assert len(list(ctx.blobs.hashes())) == 2  # the part and its profile
 
 
 def test_of_two_at_once_one_wins_and_the_other_repeats(
     ctx: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(folder, "a.csv", "1,1")
-    other = SourceSettings("other", "rows", "rows", Format.CSV)
+    other = SourceSettings(path="other", dataset="rows", contract="rows", format=Format.CSV)
     (folder / "other").mkdir()
     (folder / "other" / "z.csv").write_text("id,x\n1,9\n")
-    plain = actions._judge
+    plain = intake._gather
 
-    def overtaken(context: Context, intake: object) -> object:
-        monkeypatch.setattr(actions, "_judge", plain)
+    def overtaken(context: Context, asked: object) -> object:
+        monkeypatch.setattr(intake, "_gather", plain)
         assert ingest(ctx, "feed", FOLDER, CONTRACT, root=folder) is not None
-        return plain(context, intake)  # type: ignore[arg-type]
+        return plain(context, asked)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(actions, "_judge", overtaken)
+    monkeypatch.setattr(intake, "_gather", overtaken)
     with pytest.raises(StaleState, match="rows:1"):
         ingest(ctx, "second", other, CONTRACT, root=folder)
     assert ids(ctx) == [1]
@@ -256,8 +248,20 @@ def test_a_version_reads_old_parts_with_new_columns(ctx: Context, folder: Path) 
 def test_equal_content_has_an_equal_digest(ctx: Context, folder: Path) -> None:
     put(folder, "a.csv", "1,1")
     one = ingest(ctx, "feed", FOLDER, CONTRACT, root=folder)
-    two = ingest(ctx, "again", SourceSettings("in", "more", "rows", Format.CSV), CONTRACT, root=folder)
-    three = ingest(ctx, "lenient", SourceSettings("in", "third", "rows", Format.CSV), LENIENT, root=folder)
+    two = ingest(
+        ctx,
+        "again",
+        SourceSettings(path="in", dataset="more", contract="rows", format=Format.CSV),
+        CONTRACT,
+        root=folder,
+    )
+    three = ingest(
+        ctx,
+        "lenient",
+        SourceSettings(path="in", dataset="third", contract="rows", format=Format.CSV),
+        LENIENT,
+        root=folder,
+    )
     assert one is not None
     assert two is not None
     assert three is not None
@@ -266,7 +270,7 @@ def test_equal_content_has_an_equal_digest(ctx: Context, folder: Path) -> None:
 
 def test_what_is_not_there_is_said_in_words(ctx: Context, folder: Path) -> None:
     with pytest.raises(NotFound, match="nowhere, which is not there"):
-        ingest(ctx, "feed", SourceSettings("nowhere", "rows", "rows"), CONTRACT, root=folder)
+        ingest(ctx, "feed", SourceSettings(path="nowhere", dataset="rows", contract="rows"), CONTRACT, root=folder)
     with pytest.raises(NotFound, match="There are: none yet"):
         read(ctx, "rows")
     put(folder, "a.csv", "1,1")
@@ -275,7 +279,7 @@ def test_what_is_not_there_is_said_in_words(ctx: Context, folder: Path) -> None:
         version(ctx, "rows", 2)
     with pytest.raises(IdInvalid):
         ingest(ctx, "../feed", FOLDER, CONTRACT, root=folder)
-    path = ctx.blobs.path(version(ctx, "rows").parts[0].digest)
+    path = ctx.blobs.path(version(ctx, "rows").parts[0].cells[0].digest)
     assert path is not None
     path.unlink()
     with pytest.raises(BlobMissing):

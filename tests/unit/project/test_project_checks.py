@@ -37,9 +37,10 @@ contract = "weather"
 [contracts.weather.columns]
 hour = { type = "time" }
 [contracts.flights]
-key = ["id", "dep time"]
+key = ["id", "day"]
 [contracts.flights.columns]
 id = { type = "integer", min = 0, max = 9 }
+day = { type = "date" }
 "dep time" = { type = "string", one_of = ["a"], pattern = "a+", nullable = true, max_null_rate = 0.1 }
 [pipelines.train]
 function = "steps:train"
@@ -119,7 +120,7 @@ def test_the_good_file_is_good() -> None:
         ('contract = "weather"', 'contract = "wether"', "sources.weather.contract", '"wether"'),
         ('path = "landing/more"', 'path = ""', "sources.more.path", '""'),
         ('more"\ndataset = "flights"\ncontract = "f', 'more"\ndataset = "flights"\ncontract = "weather" #', "sources.more.contract", '"weather"'),
-        ('key = ["id", "dep time"]', 'key = ["id", "dep"]', "contracts.flights.key[1]", '"dep"'),
+        ('key = ["id", "day"]', 'key = ["id", "da"]', "contracts.flights.key[1]", '"da"'),
         ("min = 0, max = 9", "min = 9, max = 0", "contracts.flights.columns.id.min", "9"),
         ("min = 0, max = 9", 'pattern = "x"', "contracts.flights.columns.id.pattern", 'a setting for a column of type "integer"'),
         ("min = 0, max = 9", 'one_of = ["x"]', "contracts.flights.columns.id.one_of", 'a setting for a column of type "integer"'),
@@ -127,7 +128,7 @@ def test_the_good_file_is_good() -> None:
         ('one_of = ["a"]', "one_of = []", 'contracts.flights.columns."dep time".one_of', "an empty array"),
         ('"a+"', '"a+("', 'contracts.flights.columns."dep time".pattern', "no valid pattern: missing ), unterminated subpattern at position 2"),
         ("nullable = true, ", "", 'contracts.flights.columns."dep time".max_null_rate', "0.1"),
-        ('key = ["id", "dep time"]', "max_quarantined = 0.5", "contracts.flights.max_quarantined", 'a setting that "stop" does not use'),
+        ('key = ["id", "day"]', "max_quarantined = 0.5", "contracts.flights.max_quarantined", 'a setting that "stop" does not use'),
         ('[contracts.weather.columns]\nhour = { type = "time" }', "[contracts.weather]\ncolumns = {}", "contracts.weather.columns", "no column"),
         ('metric = "auc"', 'metric = "mae"', "objective.metric", '"mae"'),
         ('inputs = { flights = "flights" }', 'inputs = { flights = "flight" }', "pipelines.train.inputs.flights", '"flight"'),

@@ -1,0 +1,1 @@
+"""What a dataset promises, and the judging of an arrival by it."""

@@ -1,0 +1,1 @@
+"""From bytes to raw rows, format by format; what is broken is told with file and place."""

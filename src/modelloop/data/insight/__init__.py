@@ -1,0 +1,1 @@
+"""What rows look like: profiles, drift, anomalies, personal data."""

@@ -1,0 +1,1 @@
+"""What a source may say, ask and know, before anything is read."""

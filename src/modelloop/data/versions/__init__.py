@@ -1,0 +1,1 @@
+"""How rows of versions are kept, compared, merged and taken out."""

