@@ -16,6 +16,8 @@ from .picture import Facts
 
 PAST = 200
 """How far back the picture looks: runs, signals, alerts."""
+DATASETS = 50
+"""Of so many it asks whether their last arrival was refused."""
 
 
 def gather(ctx: Context, project: Project) -> Facts:
@@ -23,10 +25,13 @@ def gather(ctx: Context, project: Project) -> Facts:
     states = deploy.endpoint_states(ctx)
     routes = {name: route for name in project.endpoints if (route := deploy.route_of(ctx, name))}
     predictions, outcomes = deploy.counts(ctx)
+    datasets = data.datasets(ctx)
+    names = sorted({*(one.name for one in datasets), *(one.dataset for one in project.sources.values())})
     return Facts(
         project=project,
         now=ctx.now(),
-        datasets=data.datasets(ctx),
+        datasets=datasets,
+        arrivals=[last for name in names[:DATASETS] for last in data.arrivals(ctx, name, limit=1)],
         runs=flow.list_runs(ctx, limit=PAST),
         versions=[version for name in register.models(ctx) for version in register.versions(ctx, name)[::-1]],
         endpoints=states,

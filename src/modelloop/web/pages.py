@@ -19,7 +19,17 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters |= {"day": day, "figure": figure, "count": count, "interval": interval, "version_link": version_link}
+    pages.filters |= {
+        "day": day,
+        "stamp": stamp,
+        "figure": figure,
+        "count": count,
+        "interval": interval,
+        "lasted": lasted,
+        "size": size,
+        "share": share,
+        "version_link": version_link,
+    }
     return pages
 
 
@@ -27,6 +37,41 @@ def day(text: str) -> str:
     """Return an ISO time as people write days: 5 Aug 2013."""
     moment = parse_time(text)
     return f"{moment.day} {moment:%b %Y}"
+
+
+def stamp(text: str) -> str:
+    """Return an ISO time as people write moments: 5 Aug 2013 14:03 (UTC)."""
+    moment = parse_time(text)
+    return f"{moment.day} {moment:%b %Y %H:%M}"
+
+
+def lasted(seconds: float | None) -> str:
+    """Return a length of time: 12 ms, 3.2 s, 2 min 5 s, 1 h 20 min; nothing for none."""
+    if not seconds:
+        return ""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms" if seconds >= 0.001 else "< 1 ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(value: float | None) -> str:
+    """Return a number of bytes: 412 MB; nothing for none."""
+    if not value:
+        return ""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{value:.0f} B"
+
+
+def share(value: float | None) -> str:
+    """Return a part of one as per cent: 0 %, 0.3 %, 12 %."""
+    if value is None:
+        return "–"
+    return "0 %" if not value else "< 0.1 %" if value < 0.001 else f"{value * 100:.3g} %"
 
 
 def figure(value: Any) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..data.records import Dataset
+from ..data.records import Arrival, Dataset
 from ..deploy.records import EndpointState, GatewayReport, Live, Rollout, Route, Stage
 from ..ground.core.records import Verdict
 from ..ground.flow.records import Run, RunState
@@ -17,7 +17,8 @@ from ..project import Project
 from ..register.records import ModelVersion
 from ..retrain.records import Episode, EpisodeState, Turn
 from .chart import chart, ring
-from .pages import figure
+from .pages import figure, version_link
+from .reporting import tell_refused
 from .telling import tell
 
 SILENT = timedelta(seconds=15)
@@ -32,6 +33,8 @@ class Facts:
     project: Project
     now: datetime
     datasets: Sequence[Dataset] = ()
+    arrivals: Sequence[Arrival] = ()
+    """The last of each dataset that was refused, or of which rows were set aside."""
     runs: Sequence[Run] = ()
     versions: Sequence[ModelVersion] = ()
     endpoints: Sequence[EndpointState] = ()
@@ -50,7 +53,7 @@ class Facts:
 def picture(facts: Facts) -> dict[str, Any]:
     """Return everything the first page shows."""
     stages = [
-        {"word": word, **made(facts)}
+        {"word": word, "href": _page(facts, word), **made(facts)}
         for word, made in (
             ("data", _data),
             ("label", _label),
@@ -76,6 +79,7 @@ def picture(facts: Facts) -> dict[str, Any]:
         "alerts": sorted(
             facts.alerts, key=lambda alert: (alert.resolved_at is not None, -alert.event_time.timestamp())
         )[:5],
+        "refused": [tell_refused(arrival) for arrival in _refused(facts)],
         "episodes": [
             tell(episode, runs.get(episode.run or ""), rollouts.get(episode.rollout or ""))
             for episode in facts.episodes[:SHOWN_EPISODES]
@@ -84,6 +88,25 @@ def picture(facts: Facts) -> dict[str, Any]:
         "ring": ring(stages),
         "troubles": _troubles(facts),
     }
+
+
+_PAGES = {
+    "data": "/data",
+    "train": "/runs",
+    "deploy": "#endpoints",
+    "monitor": "#quality",
+    "retrain": "/triggers",
+}
+
+
+def _page(facts: Facts, word: str) -> str | None:
+    """Return where more is told of a stage."""
+    newest = max(facts.versions, key=lambda version: version.made_at, default=None)
+    if word in ("evaluate", "register") and newest:
+        return version_link(newest.name)
+    if word == "monitor" and sum(signal.value is not None for signal in _quality(facts)) < 2:
+        return None
+    return _PAGES.get(word)
 
 
 def headline(facts: Facts) -> dict[str, Any]:
@@ -124,9 +147,21 @@ def _data(facts: Facts) -> dict[str, Any]:
     rows = sum(dataset.rows for dataset in facts.datasets)
     newest = max(facts.datasets, key=lambda dataset: (dataset.versions, dataset.rows), default=None)
     lines = [f"{_many(len(facts.datasets), 'dataset')}, {_short(rows)} rows"]
-    return _stage(
-        len(facts.datasets), [*lines, f"{newest.name} v{newest.versions}"] if newest else ["nothing came in yet"]
-    )
+    lines = [*lines, f"{newest.name} v{newest.versions}"] if newest else ["nothing came in yet"]
+    refused = [arrival.dataset for arrival in _refused(facts)]
+    if refused:
+        lines = [lines[0], f"{refused[0]} was refused" if len(refused) == 1 else f"{len(refused)} were refused"]
+    return _stage(len(facts.datasets), lines, alarm=bool(refused))
+
+
+def _refused(facts: Facts) -> list[Arrival]:
+    """Return last arrivals that were refused, where nothing came in since."""
+    taken = {dataset.name: dataset.updated_at for dataset in facts.datasets}
+    return [
+        one
+        for one in facts.arrivals
+        if one.version is None and (one.dataset not in taken or one.at > taken[one.dataset])
+    ]
 
 
 def _label(facts: Facts) -> dict[str, Any]:
@@ -146,6 +181,8 @@ def _train(facts: Facts) -> dict[str, Any]:
     lines = [f"{states[RunState.DONE]} done", f"{states[RunState.FAILED]} failed"][: 1 + bool(states[RunState.FAILED])]
     doing = [f"{states[RunState.RUNNING]} running"] if states[RunState.RUNNING] else []
     doing += [f"{states[RunState.QUEUED]} queued"] if states[RunState.QUEUED] else []
+    asking = states[RunState.WAITING]
+    doing = [f"{asking} wait{'s' * (asking == 1)} for an answer"] if asking else doing
     return _stage(len(facts.runs), [", ".join(lines), *doing] if facts.runs else ["no run yet"], busy=working > 0)
 
 

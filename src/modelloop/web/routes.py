@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from ..data import routes as data
@@ -21,7 +23,9 @@ from ..register import routes as models
 from ..retrain import actions as retrain
 from ..retrain import routes as episodes
 from ..train import routes as runs
+from . import datasets, spending, wall, working
 from .facts import gather, rollout_or_none
+from .forms import Form
 from .pages import figure
 from .picture import picture
 from .telling import tell
@@ -71,16 +75,47 @@ def model(call: Call) -> dict[str, Any]:
     }
 
 
+_FORMS = {
+    "/runs/{id}/answers": Form("/runs/{id}/answers", "refused.html", back="/runs/{id}"),
+    "/runs/{id}/cancel": Form("/runs/{id}/cancel", "refused.html", back="/runs/{id}"),
+}
+"""What pages have forms for; programs send the same as JSON."""
+
+
+def _with_forms(routes: Iterable[Route]) -> Iterable[Route]:
+    return (
+        replace(route, page=_FORMS[route.path]) if route.method == "POST" and route.path in _FORMS else route
+        for route in routes
+    )
+
+
+PAGES: tuple[Route, ...] = (
+    Route("GET", "/pages/data", datasets.datasets, Right.READ, Page("/data", "data.html")),
+    Route("GET", "/pages/data/{name}", datasets.dataset, Right.READ, Page("/data/{name}", "dataset.html")),
+    Route(
+        "GET", "/pages/data/{name}/diff/{before}/{after}", datasets.diff, Right.READ,
+        Page("/data/{name}/diff/{before}/{after}", "diff.html"),
+    ),
+    Route("GET", "/pages/runs", working.runs, Right.READ, Page("/runs", "runs.html")),
+    Route("GET", "/pages/runs/{id}", working.run, Right.READ, Page("/runs/{id}", "run.html")),
+    Route("GET", "/runs/{id}/artifact", working.artifact, Right.READ),
+    Route("GET", "/pages/triggers", wall.triggers, Right.READ, Page("/triggers", "triggers.html")),
+    Route("GET", "/pages/cost", wall.costs, Right.READ, Page("/cost", "cost.html")),
+)  # fmt: skip
+"""What pages below the first one tell, each with its JSON twin."""
+
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/loop", turn, Right.READ),
     Route("GET", "/picture", whole, Right.READ, Page("/", "loop.html")),
     *data.ROUTES,
-    *runs.ROUTES,
+    *_with_forms(runs.ROUTES),
     *models.ROUTES,
     Route("GET", "/models/{model}/{number}", model, Right.READ, Page("/models/{model}/{number}", "model.html")),
     *deploy.ROUTES,
     *monitor.ROUTES,
     *episodes.ROUTES,
     Route("GET", "/episodes/{id}", episode, Right.READ, Page("/episodes/{id}", "episode.html")),
+    Route("GET", "/cost", spending.cost, Right.READ),
+    *PAGES,
     *govern.ROUTES,
 )

@@ -35,6 +35,8 @@ from ..ground.core.rights import Right, require
 from ..ground.http import Call, Page, Route
 from ..ground.replies import encode, plain
 from ..ground.store.context import Context
+from . import forms
+from .download import Download, sent
 from .openapi import document
 from .session import SESSION_LIVES, Doorkeeper
 
@@ -44,7 +46,8 @@ _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    # not no-referrer: with it browsers send forms without their Origin
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
@@ -71,7 +74,9 @@ def build(site: Site, routes: Sequence[Route]) -> Starlette:
     addresses = [Address("/health", _health, methods=["GET"]), Address("/static/{name}", _static, methods=["GET"])]
     for route in routes:
         addresses.append(Address("/api" + route.path, _Json(site, route), methods=[route.method]))
-        if route.page is not None:
+        if isinstance(route.page, forms.Form):
+            addresses.append(Address(route.page.path, _Form(site, route, route.page), methods=["POST"]))
+        elif route.page is not None:
             addresses.append(Address(route.page.path, _Html(site, route, route.page), methods=["GET"]))
     api = Route("GET", "/openapi.json", lambda _call: document(routes), Right.READ)
     addresses.append(Address("/api/openapi.json", _Json(site, api), methods=["GET"]))
@@ -157,14 +162,20 @@ class _Endpoint:
             self.site.project_dir,
             _written(request.path_params),
             _written(request.query_params),
-            {} if request.method in _SAFE else await _body(request),
+            {} if request.method in _SAFE else await self.body(request),
         )
         return await run_in_threadpool(self.route.action, call)
+
+    async def body(self, request: Request) -> Mapping[str, Any]:
+        return _object(await _bytes(request))
 
 
 class _Json(_Endpoint):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         answer = await self.result(Request(scope, receive))
+        if isinstance(answer, Download):
+            await sent(answer)(scope, receive, send)
+            return
         data = await run_in_threadpool(encode, answer)
         await Response(data, media_type="application/json")(scope, receive, send)
 
@@ -205,6 +216,21 @@ class _Html(_Endpoint):
         return self.site.pages.get_template(template).render(it=plain(answer), project=plain(self.site.project.project))
 
 
+class _Form(_Html):
+    """Where a page's form goes: the same points as JSON passes, then the page that shows what came of it."""
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            await self.result(request)
+        except ModelloopError as error:
+            return HTMLResponse(self._render("refused.html", error.as_json()), status_code=error.status)
+        assert isinstance(self._page, forms.Form)
+        return RedirectResponse(forms.address(self._page, request.path_params), status_code=303)
+
+    async def body(self, request: Request) -> Mapping[str, Any]:
+        return forms.fields(request.headers.get("content-type", ""), await _bytes(request))
+
+
 def cookie_name(request: Request) -> str:
     """Return the session's name: with the port, since browsers share cookies between the ports of a host."""
     server = request.scope.get("server") or ("", 0)
@@ -229,12 +255,16 @@ def _holds_nul(value: Any) -> bool:
     return False
 
 
-async def _body(request: Request) -> Mapping[str, Any]:
+async def _bytes(request: Request) -> bytes:
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
         if len(data) > LARGEST_BODY:
             raise BodyTooLarge(f"The body is larger than {LARGEST_BODY} bytes.", hint="Send it in parts.")
+    return bytes(data)
+
+
+def _object(data: bytes) -> Mapping[str, Any]:
     try:
         value = orjson.loads(data or b"{}")  # strict: no NaN, no half characters, no number beyond a float
     except orjson.JSONDecodeError as error:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
+from serving import Serving
 
 from modelloop.data.records import Dataset
 from modelloop.deploy.records import Arm, EndpointState, GatewayReport, Live, Rollout, Route, Stage, StageVerdict
@@ -31,22 +26,10 @@ from modelloop.project import Project, read_project
 from modelloop.register.records import ModelVersion
 from modelloop.retrain.records import Episode, EpisodeState, Result, Turn
 from modelloop.scaffold import scaffold
-from modelloop.web import shell
-from modelloop.web.pages import environment
 from modelloop.web.picture import Facts, picture
-from modelloop.web.session import Doorkeeper
 
-ARGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 START = datetime(2013, 3, 1, tzinfo=UTC)
 WEEKS = timedelta(weeks=4)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and os.environ.get("CI") != "true", reason="no Chromium on this machine"
-)
 
 
 def version(number: int) -> str:
@@ -188,48 +171,21 @@ def episode(number: int, result: Result | None, rollout: str | None = None) -> E
     )
 
 
-class Served:
+class Served(Serving):
     """The page on what a test says the facts are."""
 
     def __init__(self, ctx: Context, folder: Path) -> None:
         scaffold(folder / "project", "trial", task=Task.BINARY)
         self.project = read_project(folder / "project" / "modelloop.toml")
         self.facts = facts(self.project)
-        self.ctx = ctx
-        self.door = Doorkeeper("t" * 40, folder / "secrets")
-        hosts = frozenset({"127.0.0.1"})
-        site = shell.Site(ctx, self.project, folder, self.door, hosts, environment())
         routes = [
             Address("GET", "/picture", lambda _call: picture(self.facts), Right.READ, Shown("/", "loop.html")),
             Address("GET", "/empty", lambda _call: picture(self.empty()), Right.READ, Shown("/empty", "loop.html")),
         ]
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
-        config = uvicorn.Config(
-            shell.Guarded(shell.build(site, routes), hosts), port=self.port, log_level="error", lifespan="off"
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run)
-        self._thread.start()
+        super().__init__(ctx, self.project, folder, routes)
 
     def empty(self) -> Facts:
         return Facts(self.project, datetime.now(UTC))
-
-    def address(self, path: str = "/") -> str:
-        return f"http://127.0.0.1:{self.port}{path}?token={self.door.once(self.ctx.now())}"
-
-    def close(self) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGS))
-        yield started
-        started.close()
 
 
 @pytest.fixture
@@ -237,18 +193,6 @@ def served(ctx: Context, tmp_path: Path) -> Iterator[Served]:
     made = Served(ctx, tmp_path)
     yield made
     made.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1240, "height": 1000})
-    opened = context.new_page()
-    wrong: list[Any] = []
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
-    yield opened
-    context.close()
-    assert wrong == []
 
 
 def test_the_page_shows_the_loop_and_opens_with_its_address_once(served: Served, page: Page) -> None:

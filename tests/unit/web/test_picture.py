@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from modelloop.data.records import Arrival, CheckResult, Dataset, Level, Report
 from modelloop.deploy.records import Arm, EndpointState, GatewayReport, Rollout, Route, Stage, StageVerdict
 from modelloop.evaluate.settings import Task
 from modelloop.ground.core.records import Verdict
@@ -85,6 +86,33 @@ def test_an_open_alert_is_an_alarm_and_a_note_is_not(serving: Facts) -> None:
     )
     over = replace(alert, resolved_at=NOW)
     assert state(replace(serving, signals=[signal(0.7, Verdict.PASS)], alerts=[over]), "monitor") == "ok"
+
+
+def test_a_refused_arrival_is_an_alarm_until_something_comes_in(serving: Facts) -> None:
+    check = CheckResult("bad_rows", "", Level.TABLE, 1, "expected at most 30 %; 100 % are")
+    refused = Arrival("arr_x", "rows", "landing", None, Report(9, 0, 9, True, ("a.csv",), (check,), ()), None, NOW)
+    before = replace(serving, datasets=[Dataset("rows", 2, 10, NOW - timedelta(hours=1))], arrivals=[refused])
+    assert state(before, "data") == "alarm"
+    (told,) = picture(before)["refused"]
+    assert (told["dataset"], told["reasons"]) == ("rows", "bad rows: expected at most 30 %; 100 % are")
+    for later in (
+        replace(before, arrivals=[replace(refused, version=2)]),
+        replace(before, datasets=[Dataset("rows", 3, 10, NOW + timedelta(hours=1))]),
+    ):
+        assert (state(later, "data"), picture(later)["refused"]) == ("ok", [])
+
+
+def test_stages_lead_to_where_more_is_told(serving: Facts) -> None:
+    pages = {stage["word"]: stage["href"] for stage in picture(serving)["stages"]}
+    assert pages["data"] == "/data"
+    assert pages["train"] == "/runs"
+    assert pages["register"] == pages["evaluate"] == "/models/trial/1"
+    assert pages["label"] is None
+    assert pages["monitor"] is None, "there is no chart yet"
+    two = [signal(0.7, Verdict.PASS), signal(0.71, Verdict.PASS)]
+    assert {stage["word"]: stage["href"] for stage in picture(replace(serving, signals=two))["stages"]}[
+        "monitor"
+    ] == "#quality"
 
 
 def test_silent_processes_are_troubles(serving: Facts) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -47,7 +48,7 @@ def site(ctx: Context, project: Project, tmp_path: Path) -> shell.Guarded:
     return shell.Guarded(shell.build(made, ROUTES), HOSTS)
 
 
-def ask(site: shell.Guarded, calls: list[tuple[str, str, str | None]]) -> list[httpx.Response]:
+def ask(site: shell.Guarded, calls: Sequence[tuple[str, str, str | None]]) -> list[httpx.Response]:
     async def all_of_them() -> list[httpx.Response]:
         transport = httpx.ASGITransport(site)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
@@ -111,6 +112,32 @@ def test_pages_and_their_json_twins_answer_on_an_empty_store(site: shell.Guarded
     assert missing.status_code == 404
 
 
+def test_each_page_has_a_twin_and_both_answer_on_an_empty_store(site: shell.Guarded) -> None:
+    pages = [route for route in ROUTES if route.method == "GET" and route.page is not None and "{" not in route.path]
+    assert {route.page.path for route in pages if route.page} == {"/", "/data", "/runs", "/triggers", "/cost"}
+    for route in pages:
+        assert route.page is not None
+        page, twin, nobody = ask(
+            site,
+            [
+                ("GET", route.page.path, "viewer"),
+                ("GET", "/api" + route.path, "viewer"),
+                ("GET", route.page.path, None),
+            ],
+        )
+        assert (page.status_code, twin.status_code, nobody.status_code) == (200, 200, 401), route.path
+        assert f'<a href="/api{route.path}">' in page.text
+
+
+def test_forms_ask_for_the_right_of_their_route(site: shell.Guarded) -> None:
+    run = "run_" + "0" * 26
+    answered = [ask(site, [("POST", f"/runs/{run}/{what}", role)])[0] for what, role in (
+        ("cancel", "viewer"), ("cancel", "scientist"), ("answers", "scientist"), ("answers", "engineer")
+    )]  # fmt: skip
+    # who may is only told that JSON is no form
+    assert [answer.status_code for answer in answered] == [403, 400, 403, 400]
+
+
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "..%2f..%2fetc", "a" * 500, "A", "x;drop", "%00", "1e9", "<script>", "٣"]
 )
@@ -121,6 +148,9 @@ def test_names_from_outside_are_checked(site: shell.Guarded, name: str) -> None:
         ("GET", f"/api/models/m/{name}", "admin"),
         ("GET", f"/models/m/{name}", "admin"),
         ("GET", f"/api/runs/{name}", "admin"),
+        ("GET", f"/data/{name}", "admin"),
+        ("GET", f"/data/rows/diff/1/{name}", "admin"),
+        ("GET", f"/runs/{name}", "admin"),
         ("GET", f"/api/episodes/{name}", "admin"),
         ("GET", f"/api/runs?limit={name}", "admin"),
     ]

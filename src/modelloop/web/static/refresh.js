@@ -1,8 +1,10 @@
 // Every two seconds: fetch this page again and put the new <main> in place of the old one, unless nothing changed.
-// Which <details> are open is kept; nothing happens while the page is hidden or text is selected.
+// Which <details> are open is kept; nothing happens while the page is hidden, text is selected or a form is filled in.
+// A page whose next copy does not ask for this script is final: that was the last time.
 "use strict";
 
 const PAUSE = 2000;
+let final = false;
 const freshness = document.getElementById("freshness");
 
 function say(text) {
@@ -22,15 +24,25 @@ function replace(fresh) {
   old.replaceWith(document.adoptNode(fresh));
 }
 
+function isBusy() {
+  const fields = document.querySelectorAll("main textarea, main input:not([type=hidden])");
+  const written = [...fields].some((field) => field.value !== field.defaultValue);
+  const inside = document.activeElement !== null && document.activeElement.closest("main form") !== null;
+  return document.hidden || String(getSelection()) !== "" || written || inside;
+}
+
 async function refresh() {
-  if (document.hidden || String(getSelection()) !== "") return;
+  if (isBusy()) return;
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
     if (!answer.ok) {
       say(answer.status === 401 ? "session over: run `modelloop page`" : "not up to date");
       return;
     }
-    replace(new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main"));
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (isBusy()) return;
+    final = fresh.querySelector("head script") === null;
+    replace(fresh.querySelector("main"));
     say("");
   } catch {
     say("control does not answer; trying again");
@@ -39,7 +51,7 @@ async function refresh() {
 
 async function again() {
   await refresh();
-  setTimeout(again, PAUSE);
+  if (!final) setTimeout(again, PAUSE);
 }
 
 setTimeout(again, PAUSE);
