@@ -1,6 +1,7 @@
-"""How many bikes will be rented in an hour? A pipeline of two steps with scikit-learn."""
+"""How many bikes will be rented in an hour? A pipeline of two steps with scikit-learn, and a report on Mondays."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -40,3 +41,24 @@ def train(rides: pl.DataFrame, *, as_of: datetime, trees: int = 100, seed: int =
     """Turn rides into a candidate, with what was known at `as_of`."""
     rows, holdout = split(rides, as_of)
     return learn(rows, holdout, trees, seed)
+
+
+@step
+def summarise(rides: pl.DataFrame) -> pl.DataFrame:
+    """Return the last four weeks: bikes rented, and the hours that were counted."""
+    weeks = rides.sort("at").group_by_dynamic("at", every="1w").agg(pl.col("bikers").sum(), hours=pl.len())
+    return weeks.tail(4)
+
+
+@step(cache=False, retries=4, pause="1s", retry_on=(OSError,))
+def hand_over(weeks: pl.DataFrame, folder: str) -> str:
+    """Write the report to a folder on another machine, which is not always there: hence the retries."""
+    path = Path(__file__).parent / folder / "weeks.csv"
+    weeks.write_csv(path)
+    return path.name
+
+
+@pipeline
+def report(rides: pl.DataFrame, *, folder: str = "reports") -> str:
+    """Tell the desk how the last weeks were."""
+    return hand_over(summarise(rides), folder)

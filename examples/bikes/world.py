@@ -1,11 +1,13 @@
-"""A stand-in for the world of the bikes project: files that land, callers that ask, counts that come a day later.
+"""A stand-in for the world of the bikes project: a database that fills, callers that ask, counts that come a day later.
 
 The rentals of Washington's bike share in 2011, hour by hour, as the package ISLP ships them; read by path.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import distribution
 from pathlib import Path
@@ -33,8 +35,28 @@ def rides() -> pl.DataFrame:
     ).sort("at")
 
 
+def fill(year: pl.DataFrame, database: Path, start: datetime, end: datetime) -> None:
+    """Let the bike share's own database have the rides of [start, end); each row gets the next number of a change."""
+    rows = year.filter((pl.col("at") >= start) & (pl.col("at") < end))
+    named = rows.with_columns(pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS rides (at, hour, weekday, workingday, temp, humidity, wind, bikers, change)"
+        )
+        (last,) = connection.execute("SELECT coalesce(max(change), 0) FROM rides").fetchone()
+        numbered = ((*row, last + number) for number, row in enumerate(named.iter_rows(), 1))
+        connection.executemany("INSERT INTO rides VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", numbered)
+
+
+def recount(database: Path, hour: str, bikers: int) -> None:
+    """Let somebody put a count right that stands in the database already."""
+    statement = "UPDATE rides SET bikers = ?, change = (SELECT max(change) + 1 FROM rides) WHERE at = ?"
+    with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+        connection.execute(statement, (bikers, hour))
+
+
 def land(year: pl.DataFrame, folder: Path, start: datetime, end: datetime) -> None:
-    """Let the rides of [start, end) arrive as one CSV file, whole or not at all."""
+    """Let the rides of [start, end) arrive as one CSV file instead, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     scratch = folder.parent / ".arriving.csv"
     year.filter((pl.col("at") >= start) & (pl.col("at") < end)).write_csv(scratch, datetime_format="%Y-%m-%dT%H:%M:%SZ")

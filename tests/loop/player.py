@@ -27,6 +27,18 @@ from modelloop.ground.core.errors import StoreUnavailable
 T = TypeVar("T")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bikes"
 PATIENCE = 90.0
+DATABASE = "bikes.db"
+FILES = """[sources.rides]
+path = "landing"
+format = "csv"
+dataset = "rides"
+contract = "rides"
+
+[contracts.rides]
+key = ["at"]
+
+[contracts.rides.columns]"""
+"""The same project with files that land, and a contract that stops."""
 HOURS = 2
 """Of a day, asked about in one request: below a hundred requests a rollout can show little."""
 
@@ -73,13 +85,27 @@ def _state(project: Path) -> dict[str, Any]:
         return {}
 
 
-def make_project(folder: Path) -> Path:
-    """Do what the how-to says: `modelloop init`, then the two files of the example."""
+def make_project(folder: Path, *, database: bool = False) -> Path:
+    """Do what the how-to says: `modelloop init`, then the two files of the example.
+
+    Without `database` the rides come as CSV files, under a contract that stops at the first row that breaks it.
+    """
     made = modelloop("init", str(folder), "--name", "bikes", "--task", "regression")
     assert made.returncode == 0, made.stderr
     for name in ("modelloop.toml", "steps.py"):
         shutil.copy(EXAMPLE / name, folder / name)
+    if not database:
+        (folder / "modelloop.toml").write_text(from_files((EXAMPLE / "modelloop.toml").read_text()))
     return folder
+
+
+def from_files(text: str) -> str:
+    """Return the project file with files for a source, and without what only the database has, or the calendar."""
+    begin, columns = text.index("[sources.rides]"), "[contracts.rides.columns]"
+    text = text[:begin] + FILES + text[text.index(columns) + len(columns) :]
+    for start, end in (("change = {", "[pipelines.train]"), ("[triggers.mondays]", "[alerts.desk]")):
+        text = text[: text.index(start)] + "\n" + text[text.index(end) :]
+    return text.replace("min = 0.01, max = 1 }     # air is never quite dry", "min = 0, max = 1 }")
 
 
 @dataclass
@@ -88,6 +114,8 @@ class Player:
 
     project: Path
     state: Callable[[], dict[str, Any]]
+    database: bool = False
+    """Whether rides come in the database, or as files."""
     world: ModuleType = field(default_factory=example)
     answered: list[tuple[str, int]] = field(default_factory=list)
     """(prediction id, rows) of every answer that reached us."""
@@ -115,8 +143,13 @@ class Player:
         return retry(lambda: self.control.post(path, body))
 
     def land(self, start: str, end: str) -> None:
-        at = self.world.at
-        self.world.land(self.year, self.project / "landing", at(start), at(end))
+        self.arrive(self.world.at(start), self.world.at(end))
+
+    def arrive(self, start: datetime, end: datetime) -> None:
+        if self.database:
+            self.world.fill(self.year, self.project / DATABASE, start, end)
+        else:
+            self.world.land(self.year, self.project / "landing", start, end)
 
     def day(self, day: datetime, rows: pl.DataFrame) -> None:
         """Ask about a day, and report the truth about the day before."""
@@ -137,7 +170,7 @@ class Player:
         landed = self.world.at(start)
         for day, rows in self.world.days(self.year, self.world.at(start), self.world.at(end)):
             if day - landed >= timedelta(days=7):
-                self.world.land(self.year, self.project / "landing", landed, day)
+                self.arrive(landed, day)
                 landed = day
             for part in rows.iter_slices(HOURS):
                 self.day(day, part)

@@ -1,4 +1,7 @@
-"""Two bad ideas a person has during the year. What becomes of them is for the gates and the rollout to say."""
+"""What people do during the year: two bad ideas, a row that is put right, a file that breaks on its way.
+
+What becomes of them is for contracts, gates and the rollout to say.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from .world import at
+
+BROKEN_FILE = at("2013-06-14")
+"""The weather file of this day arrives cut in half (injected fault); the day after, the whole one stands there."""
 
 
 @dataclass(frozen=True, slots=True)

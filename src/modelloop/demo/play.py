@@ -1,8 +1,8 @@
 """The story: a year of flights, played against the real control, worker and gateway processes.
 
 Nothing here decides anything. The player lets files arrive, asks as the desks would, reports the truth when it is
-known, and twice plays a person with a bad idea. When to alert, retrain, refuse, promote and go back is decided by the
-processes.
+known, puts one row right, and twice plays a person with a bad idea. What comes in, when to alert, retrain, refuse,
+promote and go back is decided by the processes and by what the project file promises.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from rich.console import Console
 
 from ..client import Client
 from ..ground.core.errors import ModelloopError, NotReady, StoreUnavailable
-from .chapters import Chapter, chapters
+from .chapters import BROKEN_FILE, Chapter, chapters
+from .intake import Intake, intake
 from .ledger import Ledger
-from .screen import LiveScreen, Month, PlainScreen, Screen
+from .screen import DataYear, LiveScreen, Month, PlainScreen, Screen, data_table
 from .traffic import Answer, Desks, outcomes
 from .up import Up, up
 from .watch import Watch
@@ -63,6 +64,7 @@ class Player:
     desks: Desks
     ledger: Ledger
     watch: Watch
+    intake: Intake
     waiting: list[Answer] = field(default_factory=list)
     landed: datetime = BEGINNING
 
@@ -95,6 +97,8 @@ class Player:
     def _first_model(self) -> None:
         self.screen.event(at("2013-01-01"), "January and February arrive: flights, weather, aircraft")
         self._arrive(OPENING)
+        told = "a person sees that only its wind is wrong, and takes the row in without it"
+        self.intake.correct("weather", "wind_speed", OPENING, told)
         body = {"pipeline": "train", "endpoint": ENDPOINT, "reason": "the first model"}
         self._post("/api/episodes", body | {"params": {"as_of": "2013-03-01T00:00:00Z"}})
         deadline = time.monotonic() + self.play.patience
@@ -106,9 +110,20 @@ class Player:
         self.ledger.first_model(self.client.get("/api/models/flight-delay/1")["digest"])
 
     def _arrive(self, day: datetime) -> None:
+        landing = self.play.folder / "landing"
         if day - self.landed >= WEEK or self.landed < at("2013-02-01"):
-            self.world.land(self.play.folder / "landing", self.landed, day)
+            self.world.land(landing, self.landed, day)
+            if day == BROKEN_FILE:
+                self.screen.event(
+                    day, "the week's weather file loses its second half on the way (injected fault)", "magenta"
+                )
+                self.world.break_file(landing, self.landed)
             self.landed = day
+            self.intake.arrive(day)
+        elif day == BROKEN_FILE + timedelta(days=1):
+            self.world.mend_file(landing, BROKEN_FILE - WEEK, BROKEN_FILE)
+            mended = ", ".join(got.version.name for got in self.intake.arrive(day))
+            self.screen.event(day, f"it is sent again, whole, and taken in: {mended}")
 
     def _one_day(self, day: datetime) -> None:
         answers = self.desks.ask(list(self.world.boards(day)))
@@ -159,6 +174,7 @@ class Played:
     failed: int
     """Requests that got no answer: nought, or something is wrong."""
     months: tuple[Month, ...]
+    data: tuple[DataYear, ...] = ()
 
 
 def demo(
@@ -183,17 +199,20 @@ def demo(
         world = building.result()
         desks = Desks(address.gateway_host, address.gateway_port, ENDPOINT, model_inputs(world))
         ledger = Ledger(place)
-        with Client(address.control, address.token) as client:
+        with Client(address.control, address.token) as client, intake(place, screen) as arriving:
             watch = Watch(client, screen, ENDPOINT, ledger)
             try:
-                Player(play, screen, client, world, desks, ledger, watch).perform()
+                Player(play, screen, client, world, desks, ledger, watch, arriving).perform()
             finally:
                 desks.close()
                 screen.close()
+            year = arriving.tidy()
+        console.print()
+        console.print(data_table(year))
         watch.summary(console, desks.tally)
         _goodbye(console, running, stay=console.is_terminal if stay is None else stay)
     tally = desks.tally
-    return Played(place, tally.requests, tally.rows, tally.failed, tuple(ledger.months))
+    return Played(place, tally.requests, tally.rows, tally.failed, tuple(ledger.months), tuple(year))
 
 
 def prepare_folder(place: Path) -> None:
@@ -250,6 +269,9 @@ def _goodbye(console: Console, running: Up, *, stay: bool) -> None:
     for command, what in (
         ("episodes list", "every turn of the loop; `episodes show ID` for the evidence of one"),
         ("models list", "every version, also those that were refused; `models card flight-delay:1`"),
+        ("data quarantine weather", "rows and files that broke the contract, with the reasons; `data readmit`"),
+        ("data diff flights:1 flights --limit 3", "what came in between"),
+        ("data show weather", "every version; what was checked on the newest, and how it differs from the first"),
         ("rollback delay", "let the version before answer again, at once"),
         ("audit verify", "check the chain of everything that was decided"),
         ("up", "start the processes and the page again"),

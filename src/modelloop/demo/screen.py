@@ -31,6 +31,25 @@ class Month:
     """The headline metric of what was really answered."""
 
 
+@dataclass(frozen=True, slots=True)
+class DataYear:
+    """What became of one dataset in the year."""
+
+    dataset: str
+    rows: int
+    versions: int
+    set_aside: int
+    """Rows that broke the contract, and kept their reasons."""
+    readmitted: int
+    refused: tuple[str, ...]
+    """Files of which nothing was taken in."""
+    warned: Mapping[str, int]
+    """Check -> arrivals it warned of, without waking anybody."""
+    trained_on: tuple[int, ...]
+    """Versions that models were trained on: retention lets none of them go."""
+    let_go: tuple[int, ...]
+
+
 class Screen(Protocol):
     """Where the story is shown. Called from one thread."""
 
@@ -177,4 +196,22 @@ def episodes_table(episodes: Sequence[Mapping[str, Any]], lines: Sequence[Sequen
     for episode, cells in zip(episodes, lines, strict=True):
         result = str(episode.get("result") or episode["state"])
         table.add_row(*cells, Text(result, style=RESULT_STYLE.get(result, "")))
+    return table
+
+
+def data_table(year: Sequence[DataYear]) -> Table:
+    """Return what became of the data: what waits, what was refused, what was warned of, which versions stay."""
+    table = Table(title="What came in, under contract", title_justify="left", expand=True)
+    for name in ("dataset", "rows", "set aside", "refused", "warned of, nobody woken", "versions"):
+        wide = name in ("warned of, nobody woken", "versions")
+        table.add_column(
+            name, overflow="fold", justify="right" if name == "rows" else "left", ratio=1 if wide else None
+        )
+    for one in year:
+        back = f", {one.readmitted} put right" if one.readmitted else ""
+        warned = ", ".join(f"{check} {count}x" for check, count in one.warned.items())
+        kept = one.versions - len(one.let_go)
+        versions = f"{kept} of {one.versions} kept, {len(one.trained_on)} trained on"
+        refused = ", ".join(one.refused) or "–"
+        table.add_row(one.dataset, f"{one.rows:,}", f"{one.set_aside}{back}", refused, warned or "–", versions)
     return table

@@ -122,6 +122,16 @@ class World:
             _write(self.weather.filter((pl.col("hour") >= start) & (pl.col("hour") < until)), folder / "weather" / name)
             start = until
 
+    def break_file(self, folder: Path, start: datetime) -> None:
+        """Cut the weather file of the week from `start` in half, as a transfer that ended early leaves it."""
+        path = folder / "weather" / f"{start:%Y-%m-%d}.parquet"
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    def mend_file(self, folder: Path, start: datetime, end: datetime) -> None:
+        """Deliver it once more, whole."""
+        (folder / "weather" / f"{start:%Y-%m-%d}.parquet").unlink()
+        self.land(folder, start, end)
+
     def boards(self, day: datetime) -> Iterator[Board]:
         """Yield what the desks ask about the departures of one day, in order."""
         rows = self.rows.filter((pl.col("hour") >= day) & (pl.col("hour") < day + timedelta(days=1)))

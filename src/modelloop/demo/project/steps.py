@@ -1,5 +1,6 @@
 """Will this flight arrive more than 15 minutes late? Plain functions; they run without Modelloop too."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import features
@@ -12,6 +13,8 @@ from modelloop.prepare.columns import from_frame
 from modelloop.prepare.leak import prove_no_future
 from modelloop.prepare.ops import category, lookup, number
 from modelloop.prepare.records import Columns
+from modelloop.prepare.separation import no_time_overlap
+from modelloop.prepare.split import by_time
 from modelloop.prepare.transform import FittedTransform, Transform
 from modelloop.train.candidate import candidate
 from modelloop.train.records import Candidate, Study
@@ -21,25 +24,27 @@ HOLDOUT = timedelta(days=7)
 HOLIDAYS = ["01-01", "01-21", "02-18", "05-27", "07-04", "09-02", "10-14", "11-11", "11-28", "12-25"]
 NUMBERS = ["distance", "dep_minute", "arr_minute", "block", "weekday", "plane_age", "seats", "engines"]
 RECENT = ["airport_delay", "airport_flights", "carrier_delay", "carrier_flights"]
+Params = Mapping[str, int | float]
 
 
 @step
 def prepare(flights: pl.DataFrame, weather: pl.DataFrame, planes: pl.DataFrame) -> pl.DataFrame:
     """Build the rows, and prove on a sample that removing the future changes none of them."""
+    plan = features.schedule(flights).drop(features.RESULTS).gather_every(20)
+    tables = {"schedule": plan, "departures": features.departures(flights), "weather": weather, "planes": planes}
+    known_at = {"schedule": None, "departures": "left_at", "weather": "hour", "planes": None}
+    prove_no_future(features.known, tables, known_at=known_at, at="hour", sample=3)
     rows = features.build(flights, weather, planes)
-    facts = {"rows": rows.drop(RECENT), "left": features.departures(flights)}
-    prove_no_future(features.recent, facts, known_at={"rows": None, "left": "left_at"}, at="hour", sample=3)
     return rows.filter(pl.col("late").is_not_null()).sort("departs")
 
 
 @step
 def split(rows: pl.DataFrame, as_of: datetime, months: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Hold the last week out; learn from all before it, or from its last `months` only."""
-    known = rows.filter(pl.col("landed_at") <= as_of)
-    border = known["departs"].max() - HOLDOUT
-    train, holdout = known.filter(pl.col("departs") < border), known.filter(pl.col("departs") >= border)
+    train, holdout = by_time(rows.filter(pl.col("landed_at") <= as_of), "departs", holdout=HOLDOUT)
     if months:
-        train = train.filter(pl.col("departs") >= border - timedelta(days=30 * months))
+        train = train.filter(pl.col("departs") > train["departs"].max() - timedelta(days=30 * months))
+    no_time_overlap(train, holdout, "departs")
     return train, holdout
 
 
@@ -61,12 +66,12 @@ def transform(train: pl.DataFrame, as_of: datetime, calendar_days: int) -> Fitte
 def tune(matrix_rows: pl.DataFrame, prepared: FittedTransform, trials: int, seed: int) -> Study:
     """Try a few sets of hyper-parameters on every fourth row; the last tenth in time judges."""
     part = matrix_rows.gather_every(4)
-    border = int(part.height * 0.9)
-    matrix, label = prepared.apply(columns(part, prepared)), part["late"].to_numpy()
+    earlier, later = by_time(part, "departs", holdout=0.1)
+    matrix, label = prepared.apply(columns(earlier, prepared)), earlier["late"].to_numpy()
+    unseen, truth = prepared.apply(columns(later, prepared)), later["late"].to_numpy()
 
-    def loss(params: dict[str, float]) -> float:
-        model = _fit(matrix[:border], label[:border], params, rounds=60, seed=seed)
-        return _log_loss(label[border:], model.predict(matrix[border:]))
+    def loss(params: Params) -> float:
+        return _log_loss(truth, _fit(matrix, label, params, rounds=60, seed=seed).predict(unseen))
 
     space = {
         "num_leaves": integer(15, 63),
@@ -113,11 +118,11 @@ def _days_to_holiday(until: datetime | None) -> dict[str, float]:
     return near if until is None else {day: value for day, value in near.items() if day <= until.date().isoformat()}
 
 
-def _fit(matrix, label, params, *, rounds: int, seed: int) -> lgb.Booster:
+def _fit(matrix: np.ndarray, label: np.ndarray, params: Params, *, rounds: int, seed: int) -> lgb.Booster:
     fixed = {"objective": "binary", "learning_rate": 0.1, "num_threads": 1, "seed": seed, "verbose": -1, "max_bin": 127}
-    return lgb.train(fixed | params, lgb.Dataset(matrix, label, free_raw_data=True), rounds)
+    return lgb.train(fixed | dict(params), lgb.Dataset(matrix, label, free_raw_data=True), rounds)
 
 
-def _log_loss(label, score) -> float:
+def _log_loss(label: np.ndarray, score: np.ndarray) -> float:
     score = np.clip(score, 1e-6, 1 - 1e-6)
     return float(-np.mean(label * np.log(score) + (1 - label) * np.log(1 - score)))
