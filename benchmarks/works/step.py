@@ -84,6 +84,6 @@ WORK = Work(
     "a recorded step",
     "a hand-written journal: hash the arguments, select, insert, commit "
     f"({versions('sqlalchemy')}, sqlite {sqlite3.sqlite_version})",
-    8.0,
+    1.5,
     _run,
 )
