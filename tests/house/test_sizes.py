@@ -16,7 +16,14 @@ FORBIDDEN = {
 # What is imported inside functions: optional or heavy libraries, each for the time it costs who does not need it.
 INSIDE = {
     "src/modelloop/ground/store/migrate.py": {"alembic"},
+    # a plain run on a local store does without SQLAlchemy
+    "src/modelloop/app.py": {".ground.store.db", ".ground.store.migrate"},
+    "src/modelloop/data/adapters/forest.py": {"sklearn"},
+    "src/modelloop/data/adapters/postgres.py": {"adbc_driver_postgresql"},
+    "src/modelloop/data/formats/excel.py": {"fastexcel"},
     "src/modelloop/ground/flow/values.py": {"numpy", "polars"},
+    "src/modelloop/prepare/ops/foreign.py": {"..adapters", "..adapters.graph"},
+    "src/modelloop/project_checks/data.py": {"..data.contract.rules"},  # Polars, only where a contract has conditions
     "src/modelloop/train/adapters/lightgbm.py": {"lightgbm", "onnxmltools"},
     "src/modelloop/train/adapters/sklearn.py": {"sklearn", "skl2onnx"},
     "src/modelloop/train/container.py": {"polars"},

@@ -6,6 +6,6 @@ imports that when the command runs.
 
 from __future__ import annotations
 
-from .entry import main
+from .shortcut import main
 
 __all__ = ["main"]

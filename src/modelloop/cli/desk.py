@@ -5,12 +5,15 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from .. import app
 from ..ground.core.settings import Settings
 from ..ground.store.context import Context
 from ..project import Project
-from .options import Face
+
+if TYPE_CHECKING:
+    from .face import Face
 
 
 class Desk:

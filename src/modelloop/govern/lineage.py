@@ -14,6 +14,7 @@ from ..ground.core.errors import NotFound
 from ..ground.flow import actions as flow
 from ..ground.flow.records import Run
 from ..ground.store import audit
+from ..ground.store.chain import Entry
 from ..ground.store.context import Context
 from ..register import actions as register
 from ..register.manifest import open_package, read_file
@@ -41,7 +42,7 @@ class Lineage:
     """When and why it went live; None: it has only answered as challenger."""
     approved_by: str | None
     """A person, or None where the policy asks for none."""
-    audit: tuple[audit.Entry, ...]
+    audit: tuple[Entry, ...]
     """Entries about the version, run, episode and rollout, oldest first."""
 
 
@@ -78,7 +79,7 @@ def _run(ctx: Context, run_id: str | None) -> Run | None:
         return None
 
 
-def _entries(ctx: Context, subjects: list[str]) -> tuple[audit.Entry, ...]:
+def _entries(ctx: Context, subjects: list[str]) -> tuple[Entry, ...]:
     with ctx.db.reading() as connection:
         found = [entry for subject in subjects for entry in audit.entries(connection, subject=subject)]
     return tuple(sorted(found, key=lambda entry: entry.seq))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..ground.store import audit
+from ..ground.store.chain import GENESIS
 from ..ground.store.context import Context
 
 
@@ -21,4 +22,4 @@ def verify(ctx: Context) -> Verified:
     count = audit.verify_store(ctx)
     with ctx.db.reading() as connection:
         last = next(audit.entries(connection, after=count - 1, limit=1), None) if count else None
-    return Verified(count, last.hash if last else audit.GENESIS)
+    return Verified(count, last.hash if last else GENESIS)

@@ -26,8 +26,27 @@ def cancel(call: Call) -> Any:
     return actions.cancel(call.ctx, check_id(call.path["id"], "run"))
 
 
+def waiting(call: Call) -> dict[str, Any]:
+    """List what runs ask people, and wait for."""
+    return {"waiting": actions.waiting(call.ctx)}
+
+
+def answer(call: Call) -> Any:
+    """Answer what a run asks: {"name", "choice", "comment"?}. It goes on from there."""
+    chosen, comment = check_id(call.path["id"], "run"), str(call.body.get("comment") or "")
+    return actions.answer(call.ctx, chosen, call.text("name"), call.text("choice"), comment=comment)
+
+
+def why(call: Call) -> dict[str, Any]:
+    """Say why the steps of a run were carried out."""
+    return {"why": actions.why(call.ctx, check_id(call.path["id"], "run"))}
+
+
 ROUTES = (
     Route("GET", "/runs", runs, Right.READ),
+    Route("GET", "/runs/waiting", waiting, Right.READ),
+    Route("GET", "/runs/{id}/why", why, Right.READ),
+    Route("POST", "/runs/{id}/answers", answer, Right.DEPLOY),
     Route("GET", "/runs/{id}", run, Right.READ),
     Route("POST", "/runs/{id}/cancel", cancel, Right.RUN),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import tempfile
 from contextlib import nullcontext, redirect_stdout
-from dataclasses import replace
 from pathlib import Path
 
 from ...demo import play
@@ -13,6 +12,7 @@ from ...monitor import actions as monitor
 from ...retrain import actions as retrain
 from ..desk import Desk
 from ..face import Answer
+from ..options import Face
 
 
 def demo(desk: Desk, *, folder: Path | None, until: str, flights_a_day: int, stay: bool | None) -> Answer:
@@ -24,7 +24,7 @@ def demo(desk: Desk, *, folder: Path | None, until: str, flights_a_day: int, sta
     code = int(played.failed > 0)
     if not json:
         return Answer({}, lambda _console: None, code=code, told=True)
-    with Desk(replace(desk.face, project=place)) as kept:
+    with Desk(Face(project=place, json=True)) as kept:
         data = {
             "played": played,
             "episodes": retrain.episodes(kept.ctx),

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from rich.console import Console
 from rich.status import Status
 
 from ... import supervise
-from ...data import actions as data
-from ...ground.core.errors import InvalidInput, NotFound, NotReady
+from ...ground.core.errors import NotReady
 from ...ground.flow import actions as flow
-from ...ground.flow.records import InputRef, Run, RunState
-from ...project import Project
+from ...ground.flow.records import Run, RunState
 from ...retrain import actions as retrain
 from ...retrain.policy import Cause
 from ...retrain.records import Episode, EpisodeState, Result
@@ -29,6 +25,7 @@ from ...worker import Worker
 from ..desk import Desk
 from ..face import Answer
 from . import episodes, runs
+from .begin import Wish
 from .tables import printed
 
 LOOK_EVERY = 0.1
@@ -44,13 +41,12 @@ class _Asked:
     episode: str | None
 
 
-def run(desk: Desk, *, pipeline: str, params: Sequence[str], local: bool, wait: bool, reason: str) -> Answer:
-    """Begin, wait, show."""
-    settings = _pipeline(desk.project, pipeline)
-    asked = _begin(desk, pipeline, settings, _parsed(params), reason or "by the command line")
-    if not wait:
+def run(desk: Desk, wish: Wish) -> Answer:
+    """Begin, wait, show: by a worker, or by the loop turned in this process where none is up."""
+    asked = _begin(desk, wish.pipeline, wish.settings, dict(wish.params), wish.reason or "by the command line")
+    if not wish.wait:
         return _answer(desk, asked)
-    if local or supervise.running(desk.settings.home) is None:
+    if wish.local or supervise.running(desk.settings.home) is None:
         worker = Worker(desk.ctx, desk.project, desk.project_dir)
         try:
             _wait(desk, asked, worker.turn)
@@ -61,28 +57,6 @@ def run(desk: Desk, *, pipeline: str, params: Sequence[str], local: bool, wait: 
     return _answer(desk, asked)
 
 
-def _pipeline(project: Project, name: str) -> PipelineSettings:
-    if name not in project.pipelines:
-        near = get_close_matches(name, project.pipelines, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"It declares: {', '.join(project.pipelines) or 'none'}."
-        raise NotFound(f"The project declares no pipeline {name[:60]!r}.", hint=hint)
-    return project.pipelines[name]
-
-
-def _parsed(params: Sequence[str]) -> dict[str, Any]:
-    """Return NAME=VALUE pairs; a value that is JSON is read as that, anything else is text."""
-    found: dict[str, Any] = {}
-    for param in params:
-        name, separator, text = param.partition("=")
-        if not separator or not name.isidentifier():
-            raise InvalidInput(f"-P {param[:60]!r} is not NAME=VALUE.", hint="For instance: -P months=2.")
-        try:
-            found[name] = json.loads(text)
-        except ValueError:
-            found[name] = text
-    return found
-
-
 def _begin(desk: Desk, pipeline: str, settings: PipelineSettings, params: dict[str, Any], reason: str) -> _Asked:
     endpoint = next((name for name, place in desk.project.endpoints.items() if place.model == settings.model), None)
     if settings.model is not None and endpoint is not None:
@@ -91,19 +65,7 @@ def _begin(desk: Desk, pipeline: str, settings: PipelineSettings, params: dict[s
             desk.ctx, desk.project, endpoint=endpoint, pipeline=pipeline, why=why, params=params
         )
         return _Asked(None, opened.id)
-    for name, source in desk.project.sources.items():
-        data.ingest(desk.ctx, name, source, desk.project.contracts[source.contract], root=desk.project_dir)
-    newest = {argument: data.version(desk.ctx, dataset) for argument, dataset in settings.inputs.items()}
-    made = flow.submit(
-        desk.ctx,
-        pipeline=pipeline,
-        function=settings.function,
-        project_dir=desk.project_dir,
-        inputs={name: InputRef(found.dataset, found.number, found.digest) for name, found in newest.items()},
-        params={**settings.params, **params},
-        seed=settings.seed,
-        time_limit=settings.time_limit,
-    )
+    made = retrain.start_run(desk.ctx, desk.project, desk.project_dir, pipeline, params=params)
     return _Asked(made.id, None)
 
 
@@ -130,8 +92,9 @@ def _over(desk: Desk, asked: _Asked, status: Status, seconds: float) -> bool:
     made = flow.get_run(desk.ctx, name) if name else None
     status.update(f"{_doing(episode, made, desk)} ({seconds:.0f} s)")
     if episode is not None:
-        return episode.state in (EpisodeState.ROLLING, EpisodeState.CLOSED)
-    return made is not None and made.state.ended
+        over = episode.state in (EpisodeState.ROLLING, EpisodeState.CLOSED)
+        return over or (made is not None and made.state is RunState.WAITING)
+    return made is not None and (made.state.ended or made.state is RunState.WAITING)
 
 
 def _doing(episode: Episode | None, made: Run | None, desk: Desk) -> str:

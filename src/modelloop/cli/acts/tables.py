@@ -15,8 +15,8 @@ from ...ground.core.clock import utc
 
 _COLOURS = {
     "green": ("pass", "promoted", "done", "better", "live", "up", "holds"),
-    "red": ("fail", "refused", "rolled back", "failed", "worse", "back", "down", "alert"),
-    "yellow": ("missing evidence", "approval", "note", "cancelled"),
+    "red": ("fail", "refused", "rolled back", "failed", "worse", "back", "down", "alert", "stop"),
+    "yellow": ("missing evidence", "approval", "note", "cancelled", "warn", "quarantine", "waiting"),
     "blue": ("running", "queued", "rolling", "judged", "shadow", "canary", "check", "not yet", "busy"),
 }
 _COLOUR_OF = {word: colour for colour, words in _COLOURS.items() for word in words}

@@ -1,4 +1,4 @@
-"""Commands that look and change nothing: status, runs, models, monitor, episodes, audit."""
+"""Commands that look and change nothing: status, models, monitor, episodes, audit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from cyclopts import App
 from ..face import act
 from ..options import PLAIN, Limit, Options
 
-runs = App(name="runs", help="Runs: list, show, stdout.")
 models = App(name="models", help="Model versions: list, show, card.")
 monitor = App(name="monitor", help="What is watched: signals, alerts.")
 episodes = App(name="episodes", help="Turns of the loop with their evidence: list, show.")
@@ -17,39 +16,6 @@ audit = App(name="audit", help="The audit chain: verify, list.")
 def status(*, face: Options = PLAIN) -> int:
     """Show each stage of the loop, and which processes are up."""
     return act("look:status", face)
-
-
-@runs.default
-def runs_list(*, limit: Limit = 20, face: Options = PLAIN) -> int:
-    """List runs, newest first."""
-    return act("runs:listing", face, limit=limit)
-
-
-runs.command(runs_list, name="list")
-
-
-@runs.command(name="show")
-def runs_show(run: str, /, *, face: Options = PLAIN) -> int:
-    """Show one run: what it ran on, its steps, its metrics.
-
-    Parameters
-    ----------
-    run
-        The run's id, run_...
-    """
-    return act("runs:show", face, run=run)
-
-
-@runs.command(name="stdout")
-def runs_stdout(run: str, /, *, face: Options = PLAIN) -> int:
-    """Print what a run printed.
-
-    Parameters
-    ----------
-    run
-        The run's id, run_...
-    """
-    return act("runs:stdout", face, run=run)
 
 
 @models.default

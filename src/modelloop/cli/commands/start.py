@@ -52,10 +52,10 @@ def run(
     param
         An argument of the pipeline: NAME=VALUE, the value as JSON or plain text. May be repeated.
     local
-        Do the work in this process instead of leaving it to a worker. So it is where no worker is up.
+        Do the work here instead of leaving it to a worker. So it is where no worker is up.
     wait
         Wait for the end, or return once the work is queued.
     reason
         Why, for the audit log.
     """
-    return act("start:run", face, pipeline=pipeline, params=param or [], local=local, wait=wait, reason=reason)
+    return act("begin:run", face, pipeline=pipeline, params=param or [], local=local, wait=wait, reason=reason)

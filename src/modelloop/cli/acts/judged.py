@@ -1,0 +1,28 @@
+"""Runs with data or a model: carried out, then what they made is judged. Loads what trains and scores."""
+
+from __future__ import annotations
+
+from ... import app
+from ...data import actions as data
+from ...ground.core.records import Actor
+from ...ground.flow import actions as flow
+from ...ground.flow.records import InputRef, Run, RunState
+from ...retrain.actions.settling import settle_run
+from ..desk import Desk
+from .begin import executor_of
+
+
+def carry_out(desk: Desk, run: str, worker: str | None) -> Run:
+    """Return the run as it ended, its candidate judged."""
+    ctx = app.open_context(desk.project_dir, Actor("worker"), settings=desk.settings)
+
+    def resolve(ref: InputRef) -> object:
+        return data.read(ctx, ref.dataset, ref.version).collect()
+
+    try:
+        made = flow.execute(ctx, run, resolve=resolve, worker=worker, executor=executor_of(desk))
+        if made.state is RunState.DONE:
+            settle_run(ctx, desk.project, desk.project_dir, run)
+    finally:
+        ctx.db.close()
+    return made
