@@ -16,8 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from serving import ARGS, CHROMIUM
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser while a file of tests lasts: as long as it is there, its event loop is the thread's."""
     if CHROMIUM is None and os.environ.get("CI") != "true":
         pytest.skip("no Chromium on this machine")
     with sync_playwright() as playwright:

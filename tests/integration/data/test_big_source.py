@@ -26,8 +26,8 @@ def peak(folder: Path, form: Format, mode: Mode) -> dict[str, float]:
     """Ingest in a process of its own, whose limits are lower, so that a smaller file is large."""
     shutil.rmtree(folder / ".modelloop", ignore_errors=True)
     program = (
-        "import runpy, sys; from modelloop.data import blocks; from modelloop.data.actions import gathering; "
-        "from modelloop.data import parse; from modelloop.data.adapters import copies\n"
+        "import runpy, sys; from modelloop.data.actions import gathering; "
+        "from modelloop.data.formats import parse; from modelloop.data.adapters import copies\n"
         f"for name, value in {SMALL!r}.items(): assert hasattr(gathering, name); setattr(gathering, name, value)\n"
         "copies.BLOCK = 2**21; copies.IN_MEMORY = 2**21; parse.BATCH_ROWS = 20_000\n"
         f"sys.path.insert(0, {str(PROGRAM.parent)!r}); sys.argv = ['big_source', *sys.argv[1:]]\n"

@@ -34,6 +34,7 @@ class Writers:
 
     def start(self, verb: str, number: int, *, hold: bool = False) -> None:
         asked = {"folder": str(self.folder), "database": self.database, "verb": verb, "number": number, "hold": hold}
+        assert self.program.poll() is None, "it ended by itself"
         assert self.program.stdin is not None
         self.program.stdin.write(json.dumps(asked) + "\n")
         self.program.stdin.flush()

@@ -11,6 +11,7 @@ import pytest
 
 from modelloop.data import actions
 from modelloop.data.adapters import copies
+from modelloop.data.contract.cast import cast
 from modelloop.data.formats.parse import parse
 from modelloop.data.settings import ColumnSettings, ColumnType, ContractSettings, Format, SourceSettings
 from modelloop.ground.core.errors import DataRefused, NotFound
@@ -100,3 +101,13 @@ def test_a_file_that_may_not_be_read_is_refused(ctx: Context, tmp_path: Path, mo
     monkeypatch.setattr(copies, "hash_file", forbidden)
     with pytest.raises(DataRefused, match=r"Permission denied \(.*a\.csv\)"):
         actions.ingest(ctx, "feed", CSV, CONTRACT, root=tmp_path)
+
+
+@pytest.mark.parametrize("others", [[], ["2023-05-06"], ["2023-05-06", "x"]])
+def test_a_year_of_two_digits_is_no_year(others: list[str]) -> None:
+    """23-01-15 is of 2023 to whoever wrote it, and of the year 23 to most readers: it is asked about, not guessed."""
+    for kind, end in ((ColumnType.DATE, ""), (ColumnType.TIME, "T10:00:00Z")):
+        text = [*(one + end for one in others), "23-01-15" + end, "1-1-1" + end, "0999-01-01" + end]
+        made = cast(pl.DataFrame({"at": text}), {"at": kind}).frame["at"]
+        read = [one for one, value in zip(text, made.is_not_null(), strict=True) if value]
+        assert read == [one + end for one in others if one != "x"] + ["0999-01-01" + end]

@@ -140,7 +140,7 @@ class Database:
         except (sa.exc.DatabaseError, sa.exc.TimeoutError) as error:
             raise StoreUnavailable(
                 f"The database {self.url.render_as_string()} does not answer: {_reason(error)}.",
-                hint="Is it running, is MODELLOOP_DATABASE_URL right, does another process hold it?",
+                hint="Is it running, is there space, is MODELLOOP_DATABASE_URL right, does another process hold it?",
             ) from error
 
     @contextmanager

@@ -16,7 +16,7 @@ BLOCKS = {language: re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL) for
 
 
 def test_the_how_to_runs(project: Project) -> None:
-    steps, test = BLOCKS["python"]
+    steps, test = BLOCKS["python"][:2]
     project.write("steps.py", steps + test)
     declared = tomllib.loads(BLOCKS["toml"][0])["pipelines"]["describe"]
     rows = pl.DataFrame({"delay": [1.0, 3.0, None], "distance": [100.0, 300.0, 500.0]})

@@ -9,7 +9,9 @@ where a fingerprint is a hash, so that what is called a repetition is one.
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -74,7 +76,7 @@ def repeated(keys: Keys) -> tuple[pl.Series, pl.Series, Prints]:
     return keys.of_rows(many), keys.of_rows(later), ordered
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Seen:
     """The keys of earlier batches, or of a dataset."""
 
@@ -83,7 +85,6 @@ class Seen:
     _kept: list[pl.LazyFrame] = field(default_factory=list)
     """The keys themselves, where fingerprints are hashes."""
     _bytes: int = 0
-    _files: list[IO[bytes]] = field(default_factory=list)
 
     def add(self, keys: Keys, ordered: Prints | None = None, *, keep: bool = True) -> None:
         """Remember the keys of a batch; `keep` is false where the keys can be read again."""
@@ -124,28 +125,32 @@ class Seen:
     def _shelved(self, run: Prints) -> Prints:
         if run.nbytes <= IN_MEMORY:
             return run
-        with room("Keys of the rows before"):
-            file = self._file()
+        with self._file() as file:
             run.tofile(file)
-            file.flush()
-            return np.memmap(file, dtype=run.dtype, mode="r", shape=run.shape)
+        return np.memmap(file, dtype=run.dtype, mode="r", shape=run.shape)
 
     def _keep(self, frame: pl.DataFrame) -> None:
         self._bytes += int(frame.estimated_size())
         if self._bytes <= IN_MEMORY:
             self._kept.append(frame.lazy())
             return
-        with room("Keys of the rows before"):
-            file = self._file()
+        with self._file() as file:
             frame.write_ipc(file, compression="zstd")
-            file.flush()
         self._kept.append(pl.scan_ipc(file.name))
 
-    def _file(self) -> IO[Any]:
-        """Return a file that goes when this object goes."""
-        file = tempfile.NamedTemporaryFile(prefix="modelloop-keys-")  # noqa: SIM115
-        self._files.append(file)
-        return file
+    @contextmanager
+    def _file(self) -> Iterator[IO[Any]]:
+        """Let a file be written that goes when this object goes."""
+        with room("Keys of the rows before"):
+            file = tempfile.NamedTemporaryFile(prefix="modelloop-keys-")  # noqa: SIM115
+            try:
+                yield file
+                file.flush()
+            except BaseException:
+                with suppress(OSError):  # what was not written is tried once more
+                    file.close()
+                raise
+        weakref.finalize(self, file.close)
 
 
 def seen_in(known: pl.LazyFrame, names: Sequence[str], schema: dict[str, pl.DataType]) -> Seen:
