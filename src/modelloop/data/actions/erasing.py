@@ -86,7 +86,9 @@ def erase(
     done = _record(ctx, dataset, wanted, fingerprint, clean_text(reason.strip()[:1000], wanted))
     if done.versions:
         (forget or (lambda runs: flow.forget_results(ctx, runs)))(tainted_runs(ctx, dataset))
-    remove_unused(ctx, AT_ONCE)
+    with ctx.db.reading() as connection:
+        noted = tables.unused(connection, AT_ONCE)
+    remove_unused(ctx, AT_ONCE, flow.mentioned(ctx, noted) if noted else ())  # other runs may keep equal bytes
     tables.rewrite(ctx.db)
     return done
 

@@ -54,6 +54,7 @@ VALUES = [value for values in LEAVES.values() for value in values]
 
 def oracle(hint: Any, value: Any) -> bool:
     """As a person reads an annotation."""
+    hint = None if hint is type(None) else hint
     if hint in LEAVES:
         same = [
             type(one) is type(value) and (one is value or one == value or repr(one) == repr(value))
