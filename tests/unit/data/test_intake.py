@@ -252,3 +252,34 @@ def test_a_refused_source_is_asked_again_only_when_it_is_due(ctx: Context, folde
     with pytest.raises(DataRefused):
         ingest(ctx, "copy", copy, strict, root=folder, only_due=True)
     assert ingest(ctx, "copy", copy, strict, root=folder, only_due=True) is None
+
+
+def test_a_hash_in_a_file_is_nobodys_item(ctx: Context, folder: Path) -> None:
+    """Who knows the hash of another's bytes could else read them through a table, or have them erased."""
+    secret = ctx.blobs.put(b"a model package")
+    columns = {"id": NUMBER, "image": ColumnSettings(ColumnType.BINARY, nullable=True)}
+    contract = ContractSettings(columns, key=("id",), on_violation=Severity.QUARANTINE, max_quarantined=0.9)
+    put(folder, "1.csv", "id,image", f"1,{secret}", "2,", "3,")
+    got = ingest(ctx, "feed", SOURCE, contract, root=folder)
+    assert got is not None
+    assert (got.report.accepted, got.report.quarantined) == (2, 1)
+    with pytest.raises(InvalidInput, match="cannot be written by hand"):
+        actions.readmit(ctx, "feed", SOURCE, contract, root=folder)
+    (row,) = quarantined(ctx, "rows")
+    with pytest.raises(InvalidInput, match="cannot be written by hand"):
+        actions.correct(
+            ctx, "feed", SOURCE, contract, root=folder, row=(row.arrival, row.file, row.row), changes={"image": secret}
+        )
+    without = {"image": None}
+    actions.correct(ctx, "feed", SOURCE, contract, root=folder, row=(row.arrival, row.file, row.row), changes=without)
+    assert read(ctx, "rows").collect().sort("id")["image"].to_list() == [None] * 3
+
+
+def test_items_of_another_dataset_are_taken_over(ctx: Context, folder: Path) -> None:
+    columns = {"name": TEXT, "content": ColumnSettings(ColumnType.BINARY)}
+    contract = ContractSettings(columns, key=("name",), extra_columns=True)
+    (folder / "in" / "a.png").write_bytes(b"picture")
+    ingest(ctx, "feed", replace(SOURCE, format=Format.BINARY), contract, root=folder)
+    copy = SourceSettings(kind=SourceKind.DATASET, of="rows", dataset="copy", contract="rows", mode=Mode.REPLACE)
+    assert ingest(ctx, "copy", copy, contract, root=folder) is not None
+    assert read(ctx, "copy", load=["content"]).collect()["content"].to_list() == [b"picture"]

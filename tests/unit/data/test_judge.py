@@ -183,8 +183,11 @@ def test_bytes_are_kept_once_and_the_table_holds_their_hash() -> None:
     assert parts.good["image"].to_list() == [f"{3:064x}", None]
     assert json.loads(parts.bad["values"][0])["image"] == f"{5:064x}"
     assert kept == {f"{3:064x}": b"one", f"{5:064x}": b"three"}
-    again, _ = judged({"image": ColumnSettings(BINARY)}, {"image": [f"{3:064x}", "no hash"]}, Aids(put=put))
-    assert (again.good["image"].to_list(), len(again.bad)) == ([f"{3:064x}"], 1)
+    again = {"image": [f"{3:064x}", "no hash"]}
+    parts, _ = judged({"image": ColumnSettings(BINARY)}, again, Aids(put=put, items=frozenset({"image"})))
+    assert (parts.good["image"].to_list(), len(parts.bad)) == ([f"{3:064x}"], 1)
+    _, refused = judged({"image": ColumnSettings(BINARY)}, again, Aids(put=put))
+    assert refused.refused, "a hash that a source names is no item: it could be anybody's bytes"
     assert {one.name: one.low for one in report.columns} == {"image": None, "n": "1"}
 
 

@@ -36,8 +36,8 @@ from ..versions.correcting import for_few_rows
 from .committing import commit, digest_of, forget_notes, stale
 from .comparing import compared
 from .gathering import Gathered, Keeping, gather
-from .preparing import aids_for, depends_on, rows_of_dataset
-from .reading import said, scan_version, store_of, version
+from .preparing import aids_for, depends_on, items_of, rows_of_dataset
+from .reading import resolve, said, scan_version, store_of, version
 
 Settled = Callable[[Connection, DatasetVersion], None]
 """What else belongs into the transaction of a version."""
@@ -215,11 +215,24 @@ def _gather(ctx: Context, asked: _Asked) -> Gathered:
     known = scan_version(ctx, head) if head and mode is Mode.APPEND else None
     written: set[str] = set()
     store = store_of(ctx, written)
-    judge = Judge(contract, before, aids_for(ctx, asked.root, contract, known, put=store.put), asked.found)
+    judge = Judge(
+        contract,
+        before,
+        aids_for(ctx, asked.root, contract, known, put=store.put, items=_items(ctx, asked)),
+        asked.found,
+    )
     parts: tuple[Part, ...] = head.parts if head else ()
     keeping = Keeping(mode, parts, schema_of(contract), key=contract.key, store=store)
     gathered = compared(ctx, contract, head, gather(asked.read, judge, keeping), mode)
     return replace(gathered, written=frozenset(written))
+
+
+def _items(ctx: Context, asked: _Asked) -> frozenset[str]:
+    """Return the binary columns whose bytes are kept already: of rows set aside, and of another dataset's version."""
+    if asked.by_hand:
+        return items_of(schema_of(asked.contract))
+    is_dataset = asked.source.kind is SourceKind.DATASET
+    return items_of(resolve(ctx, asked.source.of or "").schema) if is_dataset else frozenset()
 
 
 def _refuse(ctx: Context, asked: _Asked, gathered: Gathered) -> NoReturn:

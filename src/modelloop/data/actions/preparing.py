@@ -12,17 +12,23 @@ from ...ground.store.secret import own_secret
 from .. import tables
 from ..contract.cast import Put
 from ..contract.judge import Aids
-from ..records import MAIN
-from ..settings import ContractSettings
+from ..records import MAIN, Schema
+from ..settings import ColumnType, ContractSettings
 from .custom import custom_checks
 from .judging import references
 from .reading import resolve, scan_version
 
 
 def aids_for(
-    ctx: Context, root: Path, contract: ContractSettings, known: pl.LazyFrame | None, *, put: Put | None = None
+    ctx: Context,
+    root: Path,
+    contract: ContractSettings,
+    known: pl.LazyFrame | None,
+    *,
+    put: Put | None = None,
+    items: frozenset[str] = frozenset(),
 ) -> Aids:
-    """Return what a Judge needs; `known`: the rows that the dataset has and keeps."""
+    """Return what a Judge needs; `known`: the rows that the dataset has and keeps; `items`: see Aids."""
     keys = sorted({*contract.key, *(name for names in contract.unique for name in names), *_alone(contract)})
     held = known.select(keys) if known is not None and set(keys) <= set(known.collect_schema()) and keys else None
     return Aids(
@@ -32,6 +38,7 @@ def aids_for(
         now=ctx.now(),
         secret=personal_key(ctx),
         put=put or ctx.blobs.put,
+        items=items,
     )
 
 
@@ -52,6 +59,11 @@ def _source(file: Path) -> str:
 def personal_key(ctx: Context) -> bytes:
     """Return the key with which personal data is hashed, made at first use; whoever has it can test a guess."""
     return own_secret(ctx.home / "secrets" / "personal").encode()
+
+
+def items_of(schema: Schema) -> frozenset[str]:
+    """Return the binary columns."""
+    return frozenset(name for name, kind in schema if kind == ColumnType.BINARY)
 
 
 def rows_of_dataset(ctx: Context, text: str) -> tuple[str, pl.LazyFrame]:

@@ -17,11 +17,12 @@ from ...ground.store import audit
 from ...ground.store.context import Context
 from .. import tables
 from ..contract.judge import Before, Judge
+from ..contract.rules import schema_of
 from ..records import DatasetVersion, QuarantinedRow
 from ..settings import ContractSettings, Mode, Personal, SourceSettings
 from ..versions.correcting import RowName, for_few_rows, name_of
 from .intake import take_rows
-from .preparing import aids_for
+from .preparing import aids_for, items_of
 from .reading import quarantined, scan_version
 
 _ALL = 10**9
@@ -133,6 +134,7 @@ def _corrected(row: QuarantinedRow, changes: Mapping[str, str | None], contract:
         raise InvalidInput(
             f"The contract has no column {unknown[0][:80]!r}.", hint=f"It has: {', '.join(contract.columns)}."
         )
+    _check_items(row, changes, items_of(schema_of(contract)))
     hashed = [
         name
         for name, column in contract.columns.items()
@@ -146,6 +148,17 @@ def _corrected(row: QuarantinedRow, changes: Mapping[str, str | None], contract:
     return replace(row, values={**row.values, **changes})
 
 
+def _check_items(row: QuarantinedRow, changes: Mapping[str, str | None], items: Collection[str]) -> None:
+    """Bytes come from a source only: a hash that somebody wrote could name what is not theirs."""
+    for name in items:
+        said = row.values.get(name) if any(one.startswith(f"{name}: type,") for one in row.reasons) else None
+        if changes.get(name, said) is not None:
+            raise InvalidInput(
+                f"{name!r} of row {row.row} of {row.file!r} holds an item, which cannot be written by hand.",
+                hint="Drop the row, and let the right file arrive at the source.",
+            )
+
+
 def _bad(
     ctx: Context, source: SourceSettings, contract: ContractSettings, root: Path, rows: Sequence[QuarantinedRow]
 ) -> dict[int, tuple[str, ...]]:
@@ -155,7 +168,8 @@ def _bad(
     with ctx.db.reading() as connection:
         head = tables.head(connection, source.dataset)
     known = scan_version(ctx, head) if head is not None and source.mode is not Mode.MERGE else None
-    judge = Judge(for_few_rows(contract), Before(), aids_for(ctx, root, contract, known))
+    aids = aids_for(ctx, root, contract, known, items=items_of(schema_of(contract)))
+    judge = Judge(for_few_rows(contract), Before(), aids)
     bad = judge.take(_frame(rows, contract), "readmitted rows").bad
     return {row - 1: tuple(reasons) for row, reasons in bad.select("row", "reasons").iter_rows()}
 

@@ -10,7 +10,7 @@ the quickest way first; only what that cannot read is read again with care (`tex
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +53,13 @@ def wrong_types(raw: pl.DataFrame, types: Mapping[str, ColumnType]) -> dict[str,
     }
 
 
-def cast(raw: pl.DataFrame, types: Mapping[str, ColumnType], put: Put | None = None) -> Typed:
+def cast(
+    raw: pl.DataFrame, types: Mapping[str, ColumnType], put: Put | None = None, *, items: Collection[str] = ()
+) -> Typed:
     """Return these columns as their types. `put` keeps the bytes of binary columns.
+
+    In the binary columns named in `items` text is the hash of bytes that are kept already. Anywhere else a hash is no
+    item: who knows one could name what is not theirs.
 
     Whatever `wrong_types` names is a mistake of the caller.
     """
@@ -63,7 +68,7 @@ def cast(raw: pl.DataFrame, types: Mapping[str, ColumnType], put: Put | None = N
     odd |= _unclean(raw, [name for name in types if name not in odd])
     if not odd:
         return Typed(raw if raw.columns == list(types) else raw.select(list(types)), {})
-    made = {name: _column(raw.get_column(name), types[name], put) for name in types if name in odd}
+    made = {name: _column(raw.get_column(name), types[name], put, name in items) for name in types if name in odd}
     kept = [made[name] if name in odd else raw.get_column(name) for name in types]
     misfits = {name: _misfits(raw.get_column(name), made[name], types[name]) for name in made}
     return Typed(pl.DataFrame(kept), {name: one for name, one in misfits.items() if one is not None})
@@ -91,9 +96,9 @@ def _unclean(raw: pl.DataFrame, names: list[str]) -> set[str]:
     return off | {name for name in floats if not math.isfinite(told[f"m{name}"] or 0.0)}
 
 
-def _column(raw: pl.Series, kind: ColumnType, put: Put | None) -> pl.Series:
+def _column(raw: pl.Series, kind: ColumnType, put: Put | None, is_kept: bool) -> pl.Series:
     if kind is ColumnType.BINARY:
-        return _kept(raw, put)
+        return _kept(raw, put, is_kept)
     if _is_text(raw.dtype):
         return _read(raw if raw.dtype == pl.String else raw.cast(pl.String), kind)
     made = _value(pl.col(raw.name), raw.dtype, kind)
@@ -101,8 +106,10 @@ def _column(raw: pl.Series, kind: ColumnType, put: Put | None) -> pl.Series:
     return raw.to_frame().select(made.cast(TYPES[kind]).alias(raw.name)).to_series()
 
 
-def _kept(raw: pl.Series, put: Put | None) -> pl.Series:
-    """Return hashes for bytes, which `put` keeps; text that is a hash stays one."""
+def _kept(raw: pl.Series, put: Put | None, is_kept: bool) -> pl.Series:
+    """Return hashes for bytes, which `put` keeps; text that is a hash stays one where the bytes are kept already."""
+    if raw.dtype != pl.Binary and not is_kept:
+        return pl.Series(raw.name, [None], dtype=pl.String).new_from_index(0, len(raw))
     if raw.dtype != pl.Binary:
         text = raw.cast(pl.String)
         return text.to_frame().select(pl.when(pl.col(raw.name).str.contains(_HASH)).then(pl.col(raw.name))).to_series()

@@ -31,3 +31,5 @@ class Aids:
     """The project's key, for columns that are hashed."""
     put: Put | None = None
     """Keeps the bytes of binary columns."""
+    items: frozenset[str] = frozenset()
+    """Binary columns that come as the hashes of bytes which are kept already."""

@@ -66,7 +66,7 @@ class Examination:
 
     def batch(self, raw: pl.DataFrame, where: Where) -> Examined:
         """Examine the next batch. Its columns are there, and such that their types are possible."""
-        typed = cast(raw, self.todo.types, self.aids.put)
+        typed = cast(raw, self.todo.types, self.aids.put, items=self.aids.items)
         todo, told = self._measured(typed)
         self.tally.count(typed.frame, told)
         found = marks(typed.frame, todo, told, typed.misfits)
