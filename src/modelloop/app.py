@@ -55,7 +55,7 @@ def open_context(project_dir: Path, actor: Actor | None = None, *, settings: Set
     Safe for many processes at once on an empty store. Whoever opens it closes `ctx.db`.
     """
     from .ground.store.db import Database  # noqa: PLC0415 - SQLAlchemy is half the start of a process that does without
-    from .ground.store.migrate import migrate  # noqa: PLC0415
+    from .ground.store.migrate import migrate  # noqa: PLC0415 - as above
 
     chosen = settings or settings_for(project_dir)
     secret_token(chosen)

@@ -5,15 +5,26 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from .. import app
 from ..ground.core.settings import Settings
 from ..ground.store.context import Context
 from ..project import Project
 
-if TYPE_CHECKING:
-    from .face import Face
+
+class Face(Protocol):
+    """The options that every command has, however they were read: see `options.Face`."""
+
+    @property
+    def project(self) -> Path | None:
+        """The project's folder; None: here, or the nearest above."""
+        ...
+
+    @property
+    def json(self) -> bool:
+        """Print exactly one JSON document."""
+        ...
 
 
 class Desk:

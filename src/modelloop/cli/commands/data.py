@@ -131,7 +131,7 @@ def infer(  # noqa: PLR0913 - what a source may say
     *,
     name: Annotated[str, Parameter(help="The contract's name.")] = "rows",
     query: Annotated[str | None, Parameter(help="The SELECT to ask a database.")] = None,
-    format: Annotated[Written | None, Parameter(help="How it is written, where the ending does not tell.")] = None,  # noqa: A002
+    format: Annotated[Written | None, Parameter(help="How it is written, where the ending does not tell.")] = None,  # noqa: A002 - as in the project file
     separator: Annotated[str, Parameter(help="csv: what stands between values.")] = ",",
     encoding: Annotated[str, Parameter(help="csv: how text is encoded.")] = "utf-8",
     sheet: Annotated[str | None, Parameter(help="excel: the sheet.")] = None,

@@ -56,7 +56,7 @@ def _read(reference: str, told: Mapping[str, Any], rows: int) -> pl.Series | boo
     if "error" in told:
         raise StepFailed(f"{reference} failed: {told['error']}", detail={"traceback": told.get("traceback", "")})
     if "table" in told:
-        return told["table"]  # type: ignore[no-any-return]
+        return told["table"]  # type: ignore[no-any-return]  # bool or str: see custom_child
     if told["length"] != rows:
         raise StepFailed(f"{reference} returned {told['length']} answers for {rows} rows.")
     good = pl.repeat(value=True, n=rows, eager=True, dtype=pl.Boolean)

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         _serve(options)
     except ModelloopError as error:
-        print(f"gateway: {error}", file=sys.stderr)  # noqa: T201
+        print(f"gateway: {error}", file=sys.stderr)  # noqa: T201 - its log
         return 2
     return 0
 

@@ -115,7 +115,7 @@ class Answerer:
             return contained(partial(self._dispatch, request))
         except ForeignError as error:  # we are wrong somewhere, and a caller gets an answer all the same
             self.live.errors += 1
-            print(f"gateway: {error} at {request.path[:200]!r}", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"gateway: {error} at {request.path[:200]!r}", file=sys.stderr, flush=True)  # noqa: T201 - its log
             return refusal(ModelloopError("The gateway failed on this request; its log says why."))
         except ModelloopError as error:
             return refusal(error)

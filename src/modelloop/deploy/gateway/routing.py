@@ -138,6 +138,6 @@ class FollowerThread:
         except ModelloopError as error:
             said = f"gateway: {error}"
             if said != self._said:
-                print(said, file=sys.stderr, flush=True)  # noqa: T201
+                print(said, file=sys.stderr, flush=True)  # noqa: T201 - its log
             self._said = said
             return False

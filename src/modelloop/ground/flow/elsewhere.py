@@ -93,7 +93,7 @@ class Nowhere:
     def check(self, resources: Resources) -> None:
         """Refuse nothing: what needs another process is refused by whoever asks for one."""
 
-    def run(self, tasks: Sequence[Task], *, stop_at_error: bool = True) -> Iterator[tuple[int, Answer]]:  # noqa: ARG002
+    def run(self, tasks: Sequence[Task], *, stop_at_error: bool = True) -> Iterator[tuple[int, Answer]]:  # noqa: ARG002 - none
         """Carry out nothing."""
         return iter(())
 

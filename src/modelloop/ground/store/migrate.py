@@ -73,7 +73,7 @@ def _file_lock(database: str | None) -> Iterator[None]:
 
 def _upgrade(connection: Connection) -> None:
     from alembic import command  # noqa: PLC0415 - .2 s that only an outdated store pays
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415 - a schema that is current needs no Alembic
 
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))

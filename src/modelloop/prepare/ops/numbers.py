@@ -100,7 +100,7 @@ class FittedLog1p(FittedOp):
     def apply(self, column: Raw) -> list[Raw]:
         """Fill is in the feature's own unit, after the logarithm."""
         values = column.astype(np.float64)
-        missing = values != values  # noqa: PLR0124
+        missing = values != values  # noqa: PLR0124 - NaN
         values = np.log1p(np.maximum(values, 0.0))
         values[missing] = self.fill
         return [values.astype(np.float32)]
@@ -180,7 +180,7 @@ class FittedFlagMissing(FittedOp):
         if self.inputs[0].datatype is Datatype.BYTES:
             missing: npt.NDArray[np.bool_] = np.fromiter(map(is_, column.tolist(), repeat(None)), np.bool_, len(column))
         else:
-            missing = column != column  # noqa: PLR0124
+            missing = column != column  # noqa: PLR0124 - NaN
         return [missing.astype(np.float32)]
 
 

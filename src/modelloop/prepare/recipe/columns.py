@@ -47,7 +47,7 @@ class Select(RecipeStep):
         """Return the columns."""
         return tuple(self.columns)
 
-    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002
+    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002 - one table
         """Select."""
         return left.select(self.columns)
 
@@ -70,7 +70,7 @@ class Rename(RecipeStep):
         """Return the old names."""
         return tuple(self.names)
 
-    def check(self, left: pl.Schema, right: pl.Schema | None) -> None:  # noqa: ARG002
+    def check(self, left: pl.Schema, right: pl.Schema | None) -> None:  # noqa: ARG002 - one table
         """Also find names that would stand twice."""
         need(left, self.names)
         after = [self.names.get(name, name) for name in left]
@@ -78,7 +78,7 @@ class Rename(RecipeStep):
         if twice:
             raise InvalidInput(f"Two columns would be called {twice[0]!r}.")
 
-    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002
+    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002 - one table
         """Rename."""
         return left.rename(dict(self.names))
 
@@ -102,7 +102,7 @@ class Derive(RecipeStep):
         """Return the columns that the expression reads."""
         return reads(self.sql)
 
-    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002
+    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002 - one table
         """Calculate."""
         return left.with_columns(expression(self.sql).alias(self.name))
 
@@ -132,7 +132,7 @@ class Cast(RecipeStep):
         """Return the columns."""
         return tuple(self.types)
 
-    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002
+    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002 - one table
         """Cast; text to date and datetime is parsed."""
         schema = left.collect_schema()
         return left.with_columns(self._cast(name, schema[name], TYPES[kind]) for name, kind in self.types.items())

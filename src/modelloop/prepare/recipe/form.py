@@ -41,7 +41,7 @@ class RecipeStep(ABC):
         """Return the second table, if the step reads one."""
         return None
 
-    def check(self, left: pl.Schema, right: pl.Schema | None) -> None:  # noqa: ARG002
+    def check(self, left: pl.Schema, right: pl.Schema | None) -> None:  # noqa: ARG002 - one table
         """Raise InvalidInput unless the tables have the columns and types that are needed."""
         need(left, self.needs())
 
@@ -53,7 +53,7 @@ class RecipeStep(ABC):
     def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:
         """Return the changed table; nothing is computed yet."""
 
-    def unmatched(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame | None:  # noqa: ARG002
+    def unmatched(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame | None:  # noqa: ARG002 - one table
         """Return the rows of `left` that find nothing in the second table, if that is a question."""
         return None
 

@@ -29,14 +29,14 @@ class Filter(RecipeStep):
         """Return the columns of the condition."""
         return reads(self.where)
 
-    def check(self, left: pl.Schema, right: pl.Schema | None) -> None:  # noqa: ARG002
+    def check(self, left: pl.Schema, right: pl.Schema | None) -> None:  # noqa: ARG002 - one table
         """Also find a condition that is not true or false."""
         need(left, self.needs())
         found = left.to_frame(eager=False).select(expression(self.where)).collect_schema().dtypes()[0]
         if found != pl.Boolean:
             raise InvalidInput(f"The condition {self.where!r} is {found}, not true or false.")
 
-    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002
+    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002 - one table
         """Filter."""
         return left.filter(expression(self.where))
 
@@ -62,7 +62,7 @@ class OnlyValues(RecipeStep):
         """Return the column."""
         return (self.column,)
 
-    def check(self, left: pl.Schema, right: pl.Schema | None) -> None:  # noqa: ARG002
+    def check(self, left: pl.Schema, right: pl.Schema | None) -> None:  # noqa: ARG002 - one table
         """Also find values of another type."""
         need(left, self.needs())
         kinds = {str: pl.String, bool: pl.Boolean}
@@ -72,7 +72,7 @@ class OnlyValues(RecipeStep):
             if not fits:
                 raise InvalidInput(f"{self.column!r} is {left[self.column]} and cannot be {value!r}.")
 
-    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002
+    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002 - one table
         """Filter."""
         return left.filter(pl.col(self.column).is_in(list(self.values)))
 
@@ -95,7 +95,7 @@ class DropNull(RecipeStep):
         """Return the columns."""
         return tuple(self.columns)
 
-    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002
+    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002 - one table
         """Drop."""
         return left.drop_nulls(list(self.columns) or None)
 
@@ -128,7 +128,7 @@ class Deduplicate(RecipeStep):
         """Return key and order."""
         return (*self.by, *([self.order] if self.order else []))
 
-    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002
+    def run(self, left: pl.LazyFrame, right: pl.LazyFrame | None) -> pl.LazyFrame:  # noqa: ARG002 - one table
         """Sort for the choice only, and back."""
         key = list(self.by) or None
         if not self.order:

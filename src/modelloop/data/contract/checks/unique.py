@@ -142,7 +142,7 @@ class Seen:
     def _file(self) -> Iterator[IO[Any]]:
         """Let a file be written that goes when this object goes."""
         with room("Keys of the rows before"):
-            file = tempfile.NamedTemporaryFile(prefix="modelloop-keys-")  # noqa: SIM115
+            file = tempfile.NamedTemporaryFile(prefix="modelloop-keys-")  # noqa: SIM115 - closed with the object
             try:
                 yield file
                 file.flush()
