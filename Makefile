@@ -52,8 +52,9 @@ $(VENV)/.demo: requirements/demo.txt requirements/data.txt pyproject.toml | $(VE
 	@PYTHONDONTWRITEBYTECODE= $(PIP) --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.test: requirements/test.txt requirements/data.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.test: requirements/test.txt requirements/data.txt requirements/torch.txt pyproject.toml | $(VENV)/bin/python
 	@echo "installing the locked dependencies and test tools into $(VENV) (once; about two minutes)"
 	@PYTHONDONTWRITEBYTECODE= $(PIP) --require-hashes -r requirements/test.txt -r requirements/data.txt
+	@PYTHONDONTWRITEBYTECODE= $(PIP) --require-hashes -r requirements/torch.txt || echo "no build of torch for this machine: its tests will be skipped"
 	@PYTHONDONTWRITEBYTECODE= $(PIP) --no-build-isolation -e .
 	@touch $@ $(VENV)/.demo

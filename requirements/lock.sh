@@ -11,3 +11,7 @@ uv pip compile $options ../pyproject.toml -o core.txt
 uv pip compile $options "$slim/pyproject.toml" --extra demo --group "$slim/pyproject.toml:build" -o demo.txt
 uv pip compile $options "$slim/pyproject.toml" --extra demo --extra excel --extra notebook --extra ray --extra sql --group "$slim/pyproject.toml:test" -o test.txt
 uv pip compile $options --no-deps data.in -o data.txt
+# torch has its own file: the locked build is the one for processors only, and what it needs beyond test.txt stands beside it
+single=$(echo "$options" | sed "s/--universal//")
+uv pip compile $single ${PIP_FIND_LINKS:+--find-links "$PIP_FIND_LINKS"} --python-platform linux --constraint test.txt torch.in -o "$slim/torch.txt"
+python3 only_new.py test.txt "$slim/torch.txt" > torch.txt

@@ -6,9 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import polars as pl
-
 from ..ground.core.errors import StoreUnavailable
+from ..ground.core.later import polars as pl
 
 
 @contextmanager

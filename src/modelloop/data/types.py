@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import polars as pl
-
+from ..ground.core.later import polars as pl
 from .settings import ColumnType
 
 TYPES: Mapping[ColumnType, pl.DataType] = {

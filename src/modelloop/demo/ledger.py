@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import numpy as np
-import polars as pl
-
+from ..ground.core.later import numpy as np
+from ..ground.core.later import polars as pl
 from ..ground.stats.two_sample import auc
 from ..ground.store.blobs import Blobs
 from ..prepare.columns import from_frame

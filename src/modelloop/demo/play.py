@@ -18,11 +18,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from rich.console import Console
 
 from ..client import Client
 from ..ground.core.errors import ModelloopError, NotReady, StoreUnavailable
+from ..ground.core.later import polars as pl
 from .chapters import BROKEN_FILE, Chapter, chapters
 from .intake import Intake, intake
 from .ledger import Ledger

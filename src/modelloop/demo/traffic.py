@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import orjson
-import polars as pl
 
 from ..ground.core.clock import iso
+from ..ground.core.later import polars as pl
 from .world import Board
 
 STRINGS = ("carrier", "origin", "dest", "date")

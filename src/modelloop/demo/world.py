@@ -13,9 +13,8 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-import polars as pl
-
 from ..ground.core.errors import ExtraMissing
+from ..ground.core.later import polars as pl
 
 NULLS = ["NA", ""]
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]

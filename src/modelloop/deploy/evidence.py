@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Protocol
 
-import numpy as np
-
+from ..ground.core.later import numpy as np
 from .records import ArmEvidence, Stage
 from .verdict import Evidence, Losses, loss
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import polars as pl
-
+from ..ground.core.later import polars as pl
 from .collect import moment
 
 OWN = ("_id", "_row", "_event_time", "_version", "_score")

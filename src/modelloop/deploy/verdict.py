@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from ..ground.core.later import numpy as np
 from ..ground.stats.sequential import mean_sequence, rate_bound, running_mean_sequence
 from .records import ArmEvidence, GatewayReport, StageVerdict
 from .settings import RolloutSettings
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 BETTER, WORSE, NOT_YET = "better", "worse", "not yet"
 FRESH = timedelta(seconds=5)
@@ -29,7 +30,7 @@ LATENCY_ROWS = 30
 LATENCY_FLOOR = 1.0
 """Milliseconds; a median below it harms nobody, whatever the ratio."""
 
-Losses = npt.NDArray[np.float64]
+Losses: TypeAlias = "npt.NDArray[np.float64]"
 NONE: Losses = np.empty(0)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from ..ground.core.errors import EvidenceMissing
+from ..ground.core.later import numpy as np
 from ..ground.stats.interval import Interval, bootstrap_interval
 from ..ground.stats.two_sample import auc_difference, mean_difference
 from .metrics import Floats, checked, r2_columns, r2_of_means, row_losses

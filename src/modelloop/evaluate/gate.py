@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-import numpy as np
-
 from ..ground.core.errors import EvidenceMissing
+from ..ground.core.later import numpy as np
 from ..ground.core.records import Verdict
 from .compare import compare
 from .metrics import METRICS, Floats, compute

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..ground.core.errors import EvidenceMissing, InvalidInput
+from ..ground.core.later import numpy as np
 from ..ground.stats.interval import Interval, bootstrap_interval, mean_interval, root_mean_interval
 from ..ground.stats.two_sample import auc_interval
 from .records import Direction, Metric, Score
 
-Floats = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Floats: TypeAlias = "npt.NDArray[np.float64]"
 
 _KNOWN = (
     Metric(

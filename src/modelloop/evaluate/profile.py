@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from ..ground.core.errors import InvalidInput
+from ..ground.core.later import numpy as np
 from ..ground.stats import distance
 from ..prepare.records import Columns
 from .metrics import Floats
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 SCORE = "score"
 """The name under which the scores stand beside the inputs."""

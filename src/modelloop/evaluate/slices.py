@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..ground.core.errors import EvidenceMissing, InvalidInput
+from ..ground.core.later import numpy as np
 from .metrics import METRICS, Floats, compute, unknown
 from .records import Direction, Score, SliceScore
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from ..ground.core.errors import InvalidInput
+from ..ground.core.later import numpy as np
 from .records import Columns
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import polars as pl
 
     Frame = pl.DataFrame | pl.LazyFrame

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-import numpy as np
-import polars as pl
-
 from ..ground.core.errors import InvalidInput, LeakFound
+from ..ground.core.later import numpy as np
+from ..ground.core.later import polars as pl
 
 TOLERANCE = 1e-9
 """Relative; for floating-point sums whose order may differ."""

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, TypeVar, get_args
 
-import polars as pl
-
 from ..ground.core.errors import InvalidInput
+from ..ground.core.later import polars as pl
 from .windows import result, running, sliding
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from ..ground.core.later import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class Datatype(StrEnum):
@@ -29,8 +31,8 @@ class InputColumn:
     nullable: bool = False
 
 
-Columns = Mapping[str, npt.NDArray[Any]]
+Columns: TypeAlias = "Mapping[str, npt.NDArray[Any]]"
 """Raw columns by name, one dimension, equal length: float64 (NaN: missing), int64, bool, or object (str or None)."""
 
-Matrix = npt.NDArray[np.float32]
+Matrix: TypeAlias = "npt.NDArray[np.float32]"
 """Prepared features, rows x features: what a model is trained on and served with."""

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-import polars as pl
-
 from ..ground.core.errors import InvalidInput, LeakFound
+from ..ground.core.later import polars as pl
 
 _CELL = "__cell_"
 _MOST_GRID = 3

@@ -10,14 +10,13 @@ import hashlib
 import math
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
-
-import polars as pl
+from typing import Any, TypeAlias, TypeVar
 
 from ..ground.core.errors import InvalidInput, LeakFound
+from ..ground.core.later import polars as pl
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
-Split = tuple[pl.DataFrame, pl.DataFrame]
+Split: TypeAlias = "tuple[pl.DataFrame, pl.DataFrame]"
 _SIDE, _ROW = "__side", "__row"
 _UNWRITABLE = (pl.List, pl.Array, pl.Struct, pl.Object, pl.Binary)
 

@@ -16,10 +16,9 @@ from dataclasses import dataclass, field, fields
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..ground.core.errors import InvalidInput
 from ..ground.core.hashing import canonical_json, hash_bytes
+from ..ground.core.later import numpy as np
 from .columns import columns_of
 from .ops import FITTED, OLDER, Aside, FittedOp, Op
 from .ops.form import Raw, check_columns, input_from_json, input_json

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-import polars as pl
+from ..ground.core.later import polars as pl
 
 ROWS = "__rows"
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from ..evaluate.records import Evaluation
 from ..ground.core.errors import InvalidInput, ParityFailed
+from ..ground.core.later import numpy as np
 from ..ground.store.blobs import Blobs
 from ..prepare.records import Columns
 from ..prepare.transform import FittedTransform
@@ -20,6 +19,9 @@ from .manifest import build, open_package, read_file
 from .parity import Scores, parity
 from .records import Package, Parity, Signature
 from .signature import array
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["LoadedPackage", "build", "load", "open_package", "read_file"]
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Protocol
 
 from ..ground.core.errors import ParityFailed
+from ..ground.core.later import numpy as np
 from ..prepare.records import Columns
 from .records import Parity
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class Scores(Protocol):

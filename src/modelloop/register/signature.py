@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
+from ..ground.core.later import numpy as np
 from ..prepare.records import Datatype, InputColumn
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _TYPES: dict[Datatype, Any] = {
     Datatype.FP64: np.float64,

@@ -19,6 +19,8 @@ ROOMS = (
     "label",
     "prepare",
     "train",
+    "train.studies",
+    "train.tracking",
     "evaluate",
     "register",
     "deploy",

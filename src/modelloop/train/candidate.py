@@ -7,11 +7,10 @@ from datetime import datetime
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-import polars as pl
-
 from ..ground.core.clock import utc
 from ..ground.core.errors import InvalidInput
+from ..ground.core.later import numpy as np
+from ..ground.core.later import polars as pl
 from ..prepare.columns import from_frame
 from ..prepare.transform import FittedTransform
 from .adapters import lightgbm, sklearn

@@ -7,12 +7,11 @@ import zipfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from ..ground.core.errors import InvalidInput
+from ..ground.core.later import numpy as np
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import polars as pl
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)

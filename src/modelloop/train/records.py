@@ -8,16 +8,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from ..ground.core.clock import iso, parse_time
 from ..ground.core.errors import InvalidInput
 from ..ground.core.hashing import canonical_json
+from ..ground.core.later import numpy as np
 from ..prepare.transform import FittedTransform
 from .container import array_bytes, frame_bytes, pack, read_array, read_frame, unpack
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import polars as pl
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from ..ground.core.errors import InvalidInput
+from ..ground.core.later import numpy as np
 from ..prepare.records import Columns, InputColumn, Matrix
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _REFUSALS = (
     state.Fail,

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..ground.core.errors import EvidenceMissing, InvalidInput
+from ..ground.core.later import numpy as np
 from .records import Study, Trial
 
 Plain = str | int | float | bool | None

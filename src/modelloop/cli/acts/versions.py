@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from rich.text import Text
 
 from ...data import actions
@@ -18,6 +17,7 @@ from ...data.contract.declared import declared
 from ...data.records import DatasetVersion
 from ...data.versions.diff import Diff, RowChange
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import polars as pl
 from ...ground.flow import actions as flow
 from ...retrain.actions.housekeeping import trained_on
 from ..desk import Desk

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-import polars as pl
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from ...ground.core.errors import NotFound, StaleState
 from ...ground.core.hashing import hash_json
+from ...ground.core.later import polars as pl
 from ...ground.store.context import Context
 from .. import tables
 from ..records import MAIN, DatasetVersion, Part, Schema

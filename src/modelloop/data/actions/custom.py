@@ -12,9 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from ...ground.core.errors import StepFailed
+from ...ground.core.later import polars as pl
 from ..settings import CustomCheckSettings
 
 PATIENCE = 600.0

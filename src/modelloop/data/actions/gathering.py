@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import polars as pl
-
 from ...ground.core.errors import DataRefused
+from ...ground.core.later import polars as pl
 from ..adapters.items import Item
 from ..contract.judge import Judge
 from ..insight.describe import to_parquet

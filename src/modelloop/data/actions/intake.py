@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-import polars as pl
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from ...ground.core.errors import DataRefused, InvalidInput
 from ...ground.core.hashing import hash_json
 from ...ground.core.ids import check_name
+from ...ground.core.later import polars as pl
 from ...ground.core.records import Event
 from ...ground.core.toml import plain
 from ...ground.store import audit

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import polars as pl
-
 from ...ground.core.errors import DataRefused, NotFound
+from ...ground.core.later import polars as pl
 from ...ground.store.context import Context
 from ..contract.judge import Aids, Before, Judge
 from ..contract.rules import check_contract

@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import combinations
 
-import polars as pl
 from sqlalchemy.engine import Connection
 
 from ...ground.core.clock import iso
+from ...ground.core.later import polars as pl
 from ...ground.core.records import Event
 from ...ground.flow import actions as flow
 from ...ground.flow.records import RunState

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-import polars as pl
-
 from ...ground.core.errors import InvalidInput, NotFound
+from ...ground.core.later import polars as pl
 from ..adapters.reading import read_new
 from ..settings import Format, SourceKind, SourceSettings
 from ..sources.secrets import Secrets

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import polars as pl
-
 from ...ground.core.hashing import hash_bytes, hash_json
+from ...ground.core.later import polars as pl
 from ...ground.store.context import Context
 from ...ground.store.secret import own_secret
 from .. import tables

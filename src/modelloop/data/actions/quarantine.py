@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from ...ground.core.errors import Conflict, InvalidInput, NotFound
+from ...ground.core.later import polars as pl
 from ...ground.core.records import Event
 from ...ground.store import audit
 from ...ground.store.context import Context

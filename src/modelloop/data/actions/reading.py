@@ -9,12 +9,12 @@ from datetime import datetime, time
 from difflib import get_close_matches
 from typing import NoReturn
 
-import polars as pl
 from sqlalchemy.engine import Connection
 
 from ...ground.core.clock import iso, parse_time, utc
 from ...ground.core.errors import InvalidInput, NotFound
 from ...ground.core.ids import is_name
+from ...ground.core.later import polars as pl
 from ...ground.store.context import Context
 from .. import tables
 from ..records import MAIN, Arrival, CheckResult, Dataset, DatasetVersion, QuarantinedRow, Refused, Report

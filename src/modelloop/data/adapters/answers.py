@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
+from ...ground.core.later import polars as pl
 from ..formats.parse import BATCH_ROWS, cut
 from .copies import IN_MEMORY, Folder
 

@@ -10,7 +10,7 @@ import ctypes
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-import polars as pl
+from ...ground.core.later import polars as pl
 
 _NAMELESS = b"arrow_schema", b"arrow_array"
 

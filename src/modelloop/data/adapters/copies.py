@@ -13,10 +13,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-import polars as pl
-
 from ...ground.core.errors import DataRefused
 from ...ground.core.hashing import hash_bytes
+from ...ground.core.later import polars as pl
 from ..formats.blocks import BLOCK, blocks_of
 from ..formats.parse import Written, cut, frames, parquet_frames, parse, refusing
 from ..records import Taken

@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import polars as pl
-
 from ...ground.core.errors import DataRefused, NotFound
+from ...ground.core.later import polars as pl
 from ..formats.parse import Written
 from ..settings import Format
 from .copies import OnDisk, on_disk

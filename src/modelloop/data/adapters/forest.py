@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from ...ground.core.errors import ExtraMissing
+from ...ground.core.later import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _TREES = 100
 _FITTED = 20_000

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import polars as pl
-
+from ...ground.core.later import polars as pl
 from ..records import Taken
 from ..settings import SourceSettings
 from ..sources.secrets import Secrets
@@ -64,7 +63,7 @@ class Reading:
 
 Known = Mapping[str, tuple[Taken, ...]]
 """What was taken in before, by name."""
-Rows = Callable[[str], tuple[str, pl.LazyFrame]]
+Rows: TypeAlias = "Callable[[str], tuple[str, pl.LazyFrame]]"
 """Of a dataset by name, its version's digest and rows."""
 
 

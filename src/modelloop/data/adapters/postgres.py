@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlunsplit
 
-import polars as pl
-
 from ...ground.core.errors import ExtraMissing
+from ...ground.core.later import polars as pl
 from ..sources.query import split, typed
 from ..sources.secrets import Credentials
 from . import arrow

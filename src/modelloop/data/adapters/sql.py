@@ -8,9 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from urllib.parse import unquote
 
-import polars as pl
-
 from ...ground.core.errors import DataRefused, InvalidInput, ModelloopError, NotFound, StoreUnavailable
+from ...ground.core.later import polars as pl
 from ..records import Taken
 from ..settings import Mode
 from ..sources.query import beyond, from_json, secret_in, split, statement_of, to_json

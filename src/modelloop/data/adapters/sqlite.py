@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import polars as pl
+from ...ground.core.later import polars as pl
 
 _ROWS = 50_000
 _CELLS = 2**20

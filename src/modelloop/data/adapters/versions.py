@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import polars as pl
-
 from ...ground.core.errors import DataRefused
+from ...ground.core.later import polars as pl
 from ..formats.parse import BATCH_ROWS
 from ..records import Taken
 from ..settings import Mode

@@ -14,8 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
-
+from ...ground.core.later import polars as pl
 from ..formats.text import BLANK, finite, first_try, integral, second_try
 from ..settings import ColumnType
 from ..types import TYPES

@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import polars as pl
-
 from ...ground.core.errors import ContractInvalid
+from ...ground.core.later import polars as pl
 
 _WHOLE_TABLE = {"Agg", "Over", "Len", "Quantile", "Rolling", "Shift", "Rank", "CumSum", "CumCount", "CumMin", "CumMax"}
 """Nodes of an expression that look at other rows than their own."""

@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from ...ground.core.hashing import canonical_json
+from ...ground.core.later import polars as pl
 from ...ground.flow.failure import attempt, describe
 from ...ground.flow.process import die_with_parent
 from ...ground.flow.project import load_function

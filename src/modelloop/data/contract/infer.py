@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import polars as pl
-
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import polars as pl
 from ..insight.describe import Summary, summaries
 from ..insight.personal import holds
 from ..settings import ColumnType

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import polars as pl
-
+from ...ground.core.later import polars as pl
 from ..insight.changes import changes
 from ..insight.describe import Summary, stats, summaries
 from ..records import CheckResult, Level, Report, Schema

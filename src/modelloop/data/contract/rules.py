@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import polars as pl
-
 from ...ground.core.errors import ContractInvalid
 from ...ground.core.hashing import hash_json
+from ...ground.core.later import polars as pl
 from ...ground.core.toml import plain
 from ..records import Schema
 from ..settings import ColumnType, ContractSettings

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-import polars as pl
-
+from ...ground.core.later import polars as pl
 from ..records import CheckResult, Level, Schema
 from ..settings import ColumnType, ContractSettings
 from .cast import wrong_types

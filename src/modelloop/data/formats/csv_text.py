@@ -11,8 +11,8 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-import polars as pl
+from ...ground.core.later import numpy as np
+from ...ground.core.later import polars as pl
 
 LONGEST = 2**26
 """Bytes of a record; more is a quote that was opened and never closed."""

@@ -16,9 +16,8 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
-import polars as pl
-
 from ...ground.core.errors import ExtraMissing
+from ...ground.core.later import polars as pl
 from .csv_text import check_names
 
 MOST_BYTES, FREE, RATIO = 2**30, 2**26, 300

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
-import polars as pl
 
+from ...ground.core.later import polars as pl
 from .csv_text import LONGEST, MOST_COLUMNS
 
 MOST_CELLS = 2**21

@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
 from ...ground.core.errors import DataRefused
+from ...ground.core.later import polars as pl
 from ..settings import Format, SourceSettings
 from . import blocks as streams
 from .csv_text import csv_frames

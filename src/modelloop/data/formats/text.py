@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import polars as pl
-
+from ...ground.core.later import polars as pl
 from ..settings import ColumnType
 from ..types import TYPES
 

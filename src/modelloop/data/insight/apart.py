@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
+from ...ground.core.later import numpy as np
 from ...ground.stats.distance import (
     bin_shares,
     decile_edges,
@@ -26,6 +24,9 @@ from ...ground.stats.interval import Floats
 from ...ground.stats.quantiles import Distribution, Points, Sample
 from ...ground.stats.two_sample import chi2, ks, ks_p_value, ks_points, pool_rare, rates_p_value
 from .profile import Categories, buckets_of, hashed, seen_hashes
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 FEWEST = 20
 """Values on each side, below which nothing is tested."""

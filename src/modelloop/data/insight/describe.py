@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
-
+from ...ground.core.later import polars as pl
 from ..records import ColumnStats, clean
 from ..settings import ColumnType
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-import polars as pl
-
+from ...ground.core.later import polars as pl
 from ...ground.stats.multiple import benjamini_yekutieli
 from ..records import ColumnDrift, SourceDrift
 from ..settings import SourceDriftSettings

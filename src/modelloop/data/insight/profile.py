@@ -10,15 +10,17 @@ import sys
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
-import polars as pl
 
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import numpy as np
+from ...ground.core.later import polars as pl
 from ...ground.stats.quantiles import Points, merge_points, points_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 CATEGORIES = 1024
 """Values of a text column that are kept with their counts; the rest is counted together."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hmac
 
-import polars as pl
-
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import polars as pl
 from ..settings import Personal
 
 GONE = "***"

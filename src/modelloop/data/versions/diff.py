@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-import polars as pl
-
+from ...ground.core.later import polars as pl
 from ..records import Schema
 from ..settings import ColumnType
 

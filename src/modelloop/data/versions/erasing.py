@@ -13,19 +13,20 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import polars as pl
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...ground.core.clock import iso, parse_time
+from ...ground.core.later import numpy as np
+from ...ground.core.later import polars as pl
 from ..insight.protect import protect
 from ..records import Part, Report
 from ..settings import Personal
 from . import layout
 
-Rows = npt.NDArray[np.uint32]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Rows: TypeAlias = "npt.NDArray[np.uint32]"
 _LEAST = 3
 """Shorter texts of a person's row name nobody."""
 

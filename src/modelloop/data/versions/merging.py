@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import polars as pl
-
+from ...ground.core.later import polars as pl
 from ..records import DatasetVersion
 from ..settings import ColumnSettings, ColumnType, ContractSettings, Personal
 

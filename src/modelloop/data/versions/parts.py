@@ -7,8 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import polars as pl
-
+from ...ground.core.later import polars as pl
 from ..records import Part, QuarantinedRow, Schema
 from ..settings import ColumnType
 from ..types import TYPES

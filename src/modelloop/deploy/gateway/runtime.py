@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from ...ground.core.errors import ModelloopError, RequestInvalid
+from ...ground.core.later import numpy as np
 from ...ground.store.blobs import Blobs
 from ...prepare.records import Columns, Datatype, InputColumn
 from ...register.package import load
@@ -22,6 +20,9 @@ from ..records import Arm, Route, RoutingTable, Stage
 from .edge import ForeignError, contained
 from .protocol import Asked
 from .tensors import checked
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 Loader = Callable[[Arm], "LoadedArm"]
 

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ...ground.core.errors import ModelloopError
+from ...ground.core.later import numpy as np
 from ...register.signature import array
 from ..log import frame
 from .protocol import Asked

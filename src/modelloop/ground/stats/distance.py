@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
+from ..core.later import numpy as np
 from .interval import Floats
 from .quantiles import Distribution, Points
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _BLOCK = 65_536
 

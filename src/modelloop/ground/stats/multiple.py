@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
+from ..core.later import numpy as np
 from .interval import Floats
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 def benjamini_hochberg(p_values: npt.ArrayLike) -> Floats:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
-
 from ..core.errors import InvalidInput
+from ..core.later import numpy as np
 from .interval import Floats, Interval
 
 _HALVINGS = 40

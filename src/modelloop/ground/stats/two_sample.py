@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
+from ..core.later import numpy as np
 from .interval import Floats, Interval, logit_interval, mean_interval, z_value
 from .quantiles import Points
 from .special import chi2_tail, fisher_tail, kolmogorov_tail, normal_tail
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 from sqlalchemy.exc import IntegrityError
 
 from ...deploy import actions as deploy
@@ -17,6 +16,7 @@ from ...evaluate.profile import psi
 from ...evaluate.records import Evaluation, Score
 from ...evaluate.settings import MetricName
 from ...ground.core.errors import EvidenceMissing, InvalidInput
+from ...ground.core.later import numpy as np
 from ...ground.core.records import Verdict
 from ...ground.stats.sequential import spend
 from ...ground.store.context import Context

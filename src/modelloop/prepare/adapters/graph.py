@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 REFUSALS = (
     state.Fail,

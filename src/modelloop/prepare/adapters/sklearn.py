@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import skl2onnx
 import sklearn
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 from sklearn.base import clone
 
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import numpy as np
 from .graph import EXACT, REFUSALS, Graph
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 COMPARED = 2_000
 """Training rows that both must answer alike."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
+from ...ground.core.later import numpy as np
 from ..records import Columns, InputColumn
 from .form import FittedOp, Op, Raw, input_of, need_numbers, one_of
 

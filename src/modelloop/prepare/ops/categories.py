@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any, ClassVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import numpy as np
 from ..records import Columns, Datatype, InputColumn
 from .form import FittedOp, Op, Raw, input_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 MOST_COLUMNS = 256
 

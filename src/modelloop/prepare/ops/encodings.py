@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import numpy as np
 from ..records import Columns, Datatype, InputColumn
 from .categories import checked_values
 from .form import FittedOp, Op, Raw, finite, input_of, one_of

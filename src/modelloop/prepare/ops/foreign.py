@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ...ground.core.errors import ExtraMissing, InvalidInput
+from ...ground.core.later import numpy as np
 from ..records import Columns, Datatype, InputColumn
 from .form import FittedOp, Op, Raw, input_of, need_numbers
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import numpy as np
 from ..columns import columns_of
 from ..records import Columns, Datatype, InputColumn
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import polars as pl
 
-Vector = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
-Raw = npt.NDArray[Any]
+Vector: TypeAlias = "npt.NDArray[np.float32]"
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+Raw: TypeAlias = "npt.NDArray[Any]"
 _KINDS = {one: "O" if one is Datatype.BYTES else "fiub" for one in Datatype}
 _DATATYPES = {"O": Datatype.BYTES, "f": Datatype.FP64, "i": Datatype.INT64, "b": Datatype.BOOL}
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import numpy as np
 from ..records import Columns, InputColumn
 from .form import FittedOp, Op, Raw, input_of, need_strings
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
-import numpy as np
-import numpy.typing as npt
-
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import numpy as np
 from ..records import Columns, Datatype, InputColumn
 from .form import FittedOp, Floats, Op, Raw, input_of, one_of
 
-Micros = npt.NDArray[np.int64]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Micros: TypeAlias = "npt.NDArray[np.int64]"
 Part = Literal[
     "year", "quarter", "month", "week", "day", "day_of_year", "weekday", "hour", "minute", "second", "is_weekend",
     "epoch",

@@ -6,14 +6,15 @@ import math
 from dataclasses import dataclass
 from itertools import repeat
 from operator import is_
-from typing import ClassVar, Literal
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import numpy as np
 from ..records import Columns, Datatype, InputColumn
 from .form import FittedOp, Op, Raw, finite, input_of, need_numbers
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import numpy as np
 from ..records import Columns, InputColumn
 from .form import FittedOp, Op, Raw, finite, finite_values, input_of, need_numbers, one_of
 

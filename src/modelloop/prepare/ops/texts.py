@@ -6,16 +6,15 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
-
-import numpy as np
+from typing import ClassVar, Literal, TypeAlias
 
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import numpy as np
 from ..records import Columns, Datatype, InputColumn
 from .form import FittedOp, Op, Raw, input_of, need_strings, one_of
 
 Clean = Literal["trim", "lower", "upper", "casefold", "nfkc", "no_accents", "no_punctuation", "one_space"]
-Act = Callable[[str], str]
+Act: TypeAlias = "Callable[[str], str]"
 LONGEST = 100_000
 """Characters of one value; a longer one is refused rather than cut."""
 

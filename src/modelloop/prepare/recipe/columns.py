@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import polars as pl
-
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import polars as pl
 from .form import RecipeStep, listed, names_of, need
 from .sql import expression, reads
 

@@ -8,9 +8,8 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Any, ClassVar, Protocol
 
-import polars as pl
-
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import polars as pl
 
 
 class Made(Protocol):

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
-import polars as pl
-
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import polars as pl
 from ..pointintime import Aggregate, Past, check, latest, window
 from .form import RecipeStep, Source, called, listed, names_of, need
 

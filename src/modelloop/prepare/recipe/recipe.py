@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import polars as pl
+from typing import Any, TypeAlias
 
 from ...ground.core.errors import InvalidInput, ModelloopError
 from ...ground.core.hashing import canonical_json, hash_bytes
+from ...ground.core.later import polars as pl
 from .columns import Cast, Derive, Rename, Select
 from .form import RecipeStep, Source
 from .joins import AsOf, Join, WindowAggregates
@@ -36,7 +35,7 @@ STEPS: Mapping[str, type[Any]] = {
     )
 }
 """From the word in a recipe's JSON to the step; nothing else can be read back."""
-Frames = Mapping[str, pl.LazyFrame | pl.DataFrame]
+Frames: TypeAlias = "Mapping[str, pl.LazyFrame | pl.DataFrame]"
 """Tables by name."""
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-import polars as pl
-
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import polars as pl
 
 FUNCTIONS = frozenset({
     "abs", "acos", "asin", "atan", "atan2", "bit_and", "bit_or", "bit_xor", "cbrt", "ceil", "ceiling",

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 from polars.exceptions import PolarsError
 from sqlalchemy.exc import IntegrityError
 
@@ -19,6 +18,7 @@ from ...evaluate.records import Evaluation
 from ...evaluate.settings import Check, GateSettings
 from ...ground.core.clock import utc
 from ...ground.core.errors import EvidenceMissing, InvalidInput, ModelloopError, StaleState, StoreUnavailable
+from ...ground.core.later import numpy as np
 from ...ground.core.records import Event
 from ...ground.flow import actions as flow
 from ...ground.flow.records import Run, RunState

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
+
+from ...ground.core.later import numpy as np
 
 INPUT = "features"
 OUTPUT = "score"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import numpy as np
 from ...prepare.records import Matrix
 from . import graph
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 FORMAT = ""
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import polars as pl
-
+from ....ground.core.later import polars as pl
 from ..cast import Put
 
 _NEVER = datetime.max.replace(tzinfo=UTC)

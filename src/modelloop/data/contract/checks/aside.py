@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import polars as pl
-
+from ....ground.core.later import polars as pl
 from ...insight.personal import holds
 from ...insight.protect import protect
 from ...settings import Personal, Severity

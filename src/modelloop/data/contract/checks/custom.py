@@ -6,9 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import polars as pl
-
 from ....ground.core.errors import ModelloopError
+from ....ground.core.later import polars as pl
 from ....ground.flow.failure import attempt
 from ...settings import ContractSettings
 from .plan import RowCheck

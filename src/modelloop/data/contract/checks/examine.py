@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-import polars as pl
-
+from ....ground.core.later import polars as pl
 from ...insight.personal import holds
 from ...insight.protect import protect
 from ...records import CheckResult, Level

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-import polars as pl
+from ....ground.core.later import polars as pl
 
 
 @dataclass(frozen=True, slots=True)

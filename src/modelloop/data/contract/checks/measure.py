@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import polars as pl
-
+from ....ground.core.later import polars as pl
 from ...settings import ColumnType
 from ..cast import Misfits
 from ..conditions import view

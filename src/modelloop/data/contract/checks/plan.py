@@ -9,8 +9,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-import polars as pl
-
+from ....ground.core.later import polars as pl
 from ...settings import ColumnSettings, ColumnType, ContractSettings, Personal, Severity
 from ..promises import MOMENTS, moment
 from ..rules import conditions, whole

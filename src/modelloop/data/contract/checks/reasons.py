@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import polars as pl
-
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
 from .rows import Mark
 
 _EMPTY = pl.DataFrame(schema={"row": pl.UInt32, "reasons": pl.List(pl.String)})

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
-import polars as pl
-
+from ....ground.core.later import polars as pl
 from ..cast import Misfits
 from ..conditions import view
 from .measure import Measured
 from .plan import Evidence, Plan, RowCheck
 
-Holds = Callable[[pl.Series], pl.Series]
+Holds: TypeAlias = "Callable[[pl.Series], pl.Series]"
 """Says of each value whether it holds personal data."""
 
 

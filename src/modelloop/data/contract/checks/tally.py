@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import polars as pl
-
+from ....ground.core.later import polars as pl
 from ...insight.describe import text_of
 from ...records import CheckResult, Level
 from ..cast import Misfits

@@ -13,15 +13,16 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
-
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
 from ...scratch import room
 
-Prints = npt.NDArray[np.integer]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Prints: TypeAlias = "npt.NDArray[np.integer]"
 
 IN_MEMORY = 2**26
 """Bytes of fingerprints, or of keys, of one set of columns that are held in memory; more goes to a temporary file."""

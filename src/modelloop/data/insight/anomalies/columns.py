@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import polars as pl
-
+from ....ground.core.later import polars as pl
 from ....ground.stats.two_sample import rates_p_value
 from ...records import Finding
 from ..profile import ColumnProfile

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
-import polars as pl
-
 from ....ground.core.errors import ContractInvalid
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
 from ...records import Finding
 from ...settings import AnomalySettings, ContractSettings
 from ..personal import detect

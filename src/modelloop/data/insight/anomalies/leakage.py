@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
-
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
 from ....ground.stats.two_sample import auc, mid_ranks
 from ...records import Finding
 from ..profile import ColumnProfile
 from .looked import Looked
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _SAMPLE = 20_000
 _LEAST_ROWS = 100
@@ -19,7 +21,7 @@ _ALMOST = 0.99
 _BINS = 64
 _CLASSES = 50
 """More different labels are a quantity."""
-Codes = npt.NDArray[np.int64]
+Codes: TypeAlias = "npt.NDArray[np.int64]"
 
 
 def leakage(looked: Looked) -> Iterator[Finding]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import polars as pl
-
+from ....ground.core.later import polars as pl
 from ...settings import AnomalySettings, ColumnType, ContractSettings
 from ..profile import ColumnProfile, Profile
 from ..protect import masked

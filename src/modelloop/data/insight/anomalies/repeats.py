@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
-
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
 from ...records import Finding
 from ..profile import ColumnProfile
 from .looked import EXAMPLES, Looked
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 _ROW = "__row"
 _BY_CHANCE = 0.01
 """Pairs of rows that may agree by chance, for each row: with more, equal rows are no sign of anything."""
-Rows = npt.NDArray[np.int64]
+Rows: TypeAlias = "npt.NDArray[np.int64]"
 
 
 def duplicates(looked: Looked) -> Iterator[Finding]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
-
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
 from ...adapters import forest
 from ...records import Finding
 from ..profile import ColumnProfile
 from .looked import EXAMPLES, Looked
 from .outliers import log_shift
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _SCORED = 100_000
 _LEAST_ROWS = 100

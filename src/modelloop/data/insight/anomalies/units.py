@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
+from ....ground.core.later import numpy as np
 from ....ground.stats.quantiles import Points
 from ....ground.stats.two_sample import ks_points
 from ...records import Finding

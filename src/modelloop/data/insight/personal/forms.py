@@ -7,13 +7,17 @@ weighed over the column: if most of what could be a card fails the check, the re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
 
-Bools = npt.NDArray[np.bool_]
-_Check = Callable[[pl.Series], tuple[Bools, Bools]]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+Bools: TypeAlias = "npt.NDArray[np.bool_]"
+_Check: TypeAlias = "Callable[[pl.Series], tuple[Bools, Bools]]"
 
 MANY = 20
 """From so many candidates on, their share decides; fewer are taken by their word."""

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-import polars as pl
-
+from ....ground.core.later import polars as pl
 from ...records import Cell, Part, Schema
 from .contents import content_of
 from .store import Store, at_once

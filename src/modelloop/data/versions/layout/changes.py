@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
-import numpy as np
-import polars as pl
-
 from ....ground.core.errors import InvalidInput
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
 from ...records import Part, Schema
 from .scanning import Piece, scan_pieces
 from .store import Store

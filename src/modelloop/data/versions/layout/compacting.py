@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-import polars as pl
-
+from ....ground.core.later import polars as pl
 from ...records import Part, Schema
 from .scanning import scan
 from .shapes import fitted, inherited

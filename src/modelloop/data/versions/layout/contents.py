@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 
 FOLDS = 32
-Words = npt.NDArray[np.uint64]
+Words: TypeAlias = "npt.NDArray[np.uint64]"
 
 _MULTIPLIERS: Words = np.random.Generator(np.random.PCG64(20260301)).integers(
     0, 2**64, FOLDS, dtype=np.uint64

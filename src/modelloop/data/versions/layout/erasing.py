@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import polars as pl
-
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
 from ...records import Cell, Part, Schema
 from .contents import content_of
 from .scanning import ROW

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
-import polars as pl
+from typing import TYPE_CHECKING, TypeAlias
 
 from ....ground.core.errors import InvalidInput
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
 from ...records import Part, Schema
 from .scanning import ROW, among, live, physical
 from .store import ROW_GROUP, Rows, Store
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 _ARRIVING = "\x00arriving"
-Mask = npt.NDArray[np.bool_]
+Mask: TypeAlias = "npt.NDArray[np.bool_]"
 _DENSE = 16
 """Where at least one of so many rows is wanted, all are read and the others left out."""
 _FEW = 8

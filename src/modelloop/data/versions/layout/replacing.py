@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-import numpy as np
-import polars as pl
-
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
 from ...records import Part, Schema
 from .blocks import replace_by_content
 from .compacting import compact, written

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
 from polars.io.plugins import register_io_source
 
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
 from ...records import Part, Schema
 from .shapes import dtypes, shaped
 from .store import Rows, Store
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 ROW = "\x00row"
 """Number of a row in the cells of its part."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-import polars as pl
-
 from ....ground.core.errors import InvalidInput
+from ....ground.core.later import polars as pl
 from ...records import Part, Schema
 from ...settings import ColumnType
 from ...types import TYPES

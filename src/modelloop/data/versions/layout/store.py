@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
-
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
 from ...records import Cell, Part
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 ROW_GROUP = 131_072
 """Rows of a row group: what is looked at first to learn which columns of a part changed."""
@@ -23,7 +24,7 @@ ZSTD_LEVEL = 1
 REQUESTS = 16
 """How many objects of a remote store are under way at once."""
 
-Rows = npt.NDArray[np.uint32]
+Rows: TypeAlias = "npt.NDArray[np.uint32]"
 A = TypeVar("A")
 B = TypeVar("B")
 

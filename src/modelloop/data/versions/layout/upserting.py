@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import polars as pl
-
+from ....ground.core.later import polars as pl
 from ...records import Part, Schema
 from .compacting import compact, written
 from .matching import Arriving, match, outdated

@@ -1,0 +1,1 @@
+"""What user code holds while it trains: a run that it logs to."""

@@ -1,0 +1,1 @@
+"""Hyper-parameters by their gradients: a problem goes in, the parameters with the least validation loss come out."""

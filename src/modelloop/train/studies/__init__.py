@@ -1,0 +1,1 @@
+"""Studies: searches and their trials, kept so that they outlive the process."""
