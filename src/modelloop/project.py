@@ -9,7 +9,7 @@ from pathlib import Path
 from . import project_checks as checks
 from .data.settings import ContractSettings, SourceSettings
 from .deploy.settings import EndpointSettings
-from .evaluate.settings import GateSettings, ObjectiveSettings
+from .evaluate.settings import GateSettings, ObjectiveSettings, OwnMetricSettings
 from .ground.core.errors import NotFound
 from .ground.core.toml import Mistake, draft, invalid, setting
 from .ground.pool.settings import PoolSettings
@@ -40,6 +40,9 @@ class Project:
     pipelines: Mapping[str, PipelineSettings] = setting("what makes candidates", factory=dict, pattern=_NAME)
     triggers: Mapping[str, TriggerSettings] = setting("what starts pipelines by itself", factory=dict, pattern=_NAME)
     gates: Mapping[str, GateSettings] = setting("what a version must meet", factory=dict, pattern=_NAME)
+    metrics: Mapping[str, OwnMetricSettings] = setting(
+        "what decisions are worth, in the project's own words", factory=dict, pattern=_NAME
+    )
     endpoints: Mapping[str, EndpointSettings] = setting(
         "what is served, and how it changes", factory=dict, pattern=_NAME
     )
@@ -86,7 +89,10 @@ def _check(project: Project, findings: checks.Findings) -> None:
     checks.check_sources(findings, project.sources, checks.names(project.contracts))
     checks.check_contracts(findings, project.contracts, project.sources)
     checks.check_objective(findings, project.objective)
-    checks.check_gates(findings, project.gates, project.objective, served=bool(endpoints))
+    checks.check_metrics(findings, project.metrics)
+    checks.check_gates(
+        findings, project.gates, project.objective, served=bool(endpoints), own=checks.names(project.metrics)
+    )
     checks.check_pipelines(findings, project.pipelines, datasets)
     checks.check_endpoints(findings, project.endpoints, checks.values(project.pipelines, "model"))
     checks.check_monitors(findings, project.monitors, endpoints)

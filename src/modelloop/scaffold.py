@@ -57,6 +57,10 @@ _WORDS: Mapping[Task, Mapping[str, str]] = MappingProxyType(
 )
 
 
+TASKS = tuple(_WORDS)
+"""Tasks that a new project can have from the start."""
+
+
 def scaffold(folder: Path, name: str, *, task: Task) -> list[Path]:
     """Write a project into `folder` and return the files, in reading order; raises Conflict if any of them is there.
 

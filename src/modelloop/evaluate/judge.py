@@ -3,62 +3,109 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from ..ground.core.errors import EvidenceMissing
-from .compare import compare
-from .gate import Answers, ParityLike, judge_gate
-from .metrics import Floats, compute, unknown
+from ..ground.stats.interval import Floats
+from .answers import Answers, ParityLike, columns_of, rows_from
+from .compare import difference
+from .gate import Terms, judge_gate
+from .measure import Measure, Rows
+from .metrics import for_metric, headlines_of, measure_of, metrics_of, unknown, usual_of
+from .own import own_columns, own_scores
 from .records import Comparison, Evaluation, Score, SliceScore
-from .settings import Check, GateSettings, ObjectiveSettings, Task
-from .slices import LEAST_ROWS, by_group
+from .scoring import score
+from .settings import Check, GateSettings, ObjectiveSettings, OwnMetricSettings
+from .slices import LEAST_ROWS, by_rows
 
-__all__ = ["Answers", "ParityLike", "evaluate", "judge_gate", "metrics_of"]
+__all__ = [
+    "Answers",
+    "ParityLike",
+    "columns_needed",
+    "evaluate",
+    "headlines_of",
+    "judge_gate",
+    "metrics_of",
+    "shown_of",
+]
+_NONE: Mapping[str, OwnMetricSettings] = MappingProxyType({})
 
 
-def evaluate(objective: ObjectiveSettings, gates: Mapping[str, GateSettings], answers: Answers) -> Evaluation:
+def evaluate(
+    objective: ObjectiveSettings,
+    gates: Mapping[str, GateSettings],
+    answers: Answers,
+    metrics: Mapping[str, OwnMetricSettings] = _NONE,
+) -> Evaluation:
     """Compute scores, slices and the comparison with the champion, and judge every gate.
 
-    Nothing is raised for too little evidence: numbers are None then, and gates answer `missing evidence`. Labels or
-    scores that are not finite numbers raise InvalidInput.
+    `metrics` are the project's own. Nothing is raised for too little evidence: numbers are None then, and gates answer
+    `missing evidence`. Labels or scores that are not finite numbers raise InvalidInput.
     """
-    headline = str(objective.metric)
-    baseline = answers.baseline
+    asked = _Asked(objective, measure_of(str(objective.metric)), rows_from(answers, objective.terms, objective.task))
+    baseline, champion = answers.baseline, None if answers.overlap else answers.champion_score
+    terms = Terms(objective.task, objective.terms, metrics)
     return Evaluation(
-        headline=_score(headline, answers.y, answers.score),
-        scores=tuple(_score(metric, answers.y, answers.score) for metric in metrics_of(objective.task)),
-        baseline=unknown(headline, 0) if baseline is None else _score(headline, answers.y, baseline),
-        slices=tuple(_slices(objective, gates, answers)),
-        comparison=_comparison(headline, answers),
-        gates=tuple(judge_gate(name, gate, headline, answers) for name, gate in gates.items()),
+        headline=_score(asked.headline, asked.rows),
+        scores=tuple(_score(measure_of(name), asked.rows) for name in shown_of(objective)),
+        baseline=unknown(asked.headline.name, 0) if baseline is None else _baseline(asked, baseline),
+        slices=tuple(_slices(asked, gates, answers)),
+        comparison=_comparison(asked, champion),
+        gates=tuple(judge_gate(name, gate, asked.headline.name, answers, terms) for name, gate in gates.items()),
+        own=own_scores(metrics, asked.rows, champion),
     )
 
 
-def metrics_of(task: Task) -> tuple[str, ...]:
-    """Return the metrics that make sense for the task."""
-    return ("auc", "log_loss", "brier") if task is Task.BINARY else ("mae", "rmse", "r2")
+def shown_of(objective: ObjectiveSettings) -> tuple[str, ...]:
+    """Return the metrics that are shown: the task's usual ones, the headline, and those asked for."""
+    return tuple(dict.fromkeys([*usual_of(objective.task), str(objective.metric), *map(str, objective.also)]))
 
 
-def _score(metric: str, y: Floats, score: Floats) -> Score:
+def columns_needed(
+    objective: ObjectiveSettings,
+    gates: Mapping[str, GateSettings],
+    metrics: Mapping[str, OwnMetricSettings] = _NONE,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the holdout columns that make groups (for `Answers.slices`), and those that metrics need (`columns`)."""
+    horizon = (objective.terms.horizon,) if objective.terms.horizon else ()
+    groups = [*objective.slices, *horizon, *(gate.by for gate in gates.values() if gate.by)]
+    formulas = [name for settings in metrics.values() for name in own_columns(settings)]
+    return tuple(sorted(set(groups))), tuple(sorted({*columns_of(objective), *formulas}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    objective: ObjectiveSettings
+    headline: Measure
+    rows: Rows
+
+
+def _score(measure: Measure, rows: Rows) -> Score:
     try:
-        return compute(metric, y, score)
+        return score(measure, for_metric(measure, rows))
     except EvidenceMissing:
-        return unknown(metric, len(y))
+        return unknown(measure.name, len(rows))
 
 
-def _slices(objective: ObjectiveSettings, gates: Mapping[str, GateSettings], answers: Answers) -> Iterator[SliceScore]:
+def _baseline(asked: _Asked, baseline: Floats) -> Score:
+    return _score(asked.headline, asked.rows.answered(baseline))
+
+
+def _slices(asked: _Asked, gates: Mapping[str, GateSettings], answers: Answers) -> Iterator[SliceScore]:
     """Return the headline metric by each declared column; a gate on the column says how few rows are too few."""
     least = {gate.by: gate.min_rows for gate in gates.values() if gate.check is Check.SLICE}
-    for column in objective.slices:
+    horizon = asked.objective.terms.horizon
+    for column in dict.fromkeys([*asked.objective.slices, *([horizon] if horizon else [])]):
         groups = answers.slices.get(column)
         if groups is not None:
-            rows = least.get(column, LEAST_ROWS)
-            yield from by_group(str(objective.metric), answers.y, answers.score, column, groups, min_rows=rows)
+            yield from by_rows(asked.headline, asked.rows, column, groups, min_rows=least.get(column, LEAST_ROWS))
 
 
-def _comparison(metric: str, answers: Answers) -> Comparison | None:
-    if answers.champion_score is None or answers.overlap:
+def _comparison(asked: _Asked, champion: Floats | None) -> Comparison | None:
+    if champion is None:
         return None
     try:
-        return compare(metric, answers.y, answers.score, answers.champion_score)
+        return difference(asked.headline, for_metric(asked.headline, asked.rows), champion)
     except EvidenceMissing:
         return None

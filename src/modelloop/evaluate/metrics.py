@@ -2,153 +2,97 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
 
 from ..ground.core.errors import EvidenceMissing, InvalidInput
-from ..ground.core.later import numpy as np
-from ..ground.stats.interval import Interval, bootstrap_interval, mean_interval, root_mean_interval
-from ..ground.stats.two_sample import auc_interval
-from .records import Direction, Metric, Score
+from ..ground.stats.interval import Floats
+from .measure import Measure, Rows, rows_of
+from .measures import binary, forecasting, ranking, regression
+from .records import Metric, Score
+from .scoring import score as scored
+from .settings import Task, TermsSettings
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-Floats: TypeAlias = "npt.NDArray[np.float64]"
-
-_KNOWN = (
-    Metric(
-        "auc",
-        "The chance that of one positive and one negative case, picked blindly, the positive has the higher score; "
-        "0.5 is guessing, 1 is perfect.",
-        Direction.HIGHER,
-    ),
-    Metric(
-        "log_loss",
-        "How surprised the probabilities are by the truth, on average; 0 is perfect, being sure and wrong costs most.",
-        Direction.LOWER,
-    ),
-    Metric(
-        "brier",
-        "The squared distance between the probability and what happened (0 or 1), on average; 0 is perfect.",
-        Direction.LOWER,
-    ),
-    Metric("mae", "How far the answer is from the truth, on average, in the label's own unit.", Direction.LOWER),
-    Metric(
-        "rmse",
-        "How far the answer is from the truth, in the label's own unit, where large misses weigh more.",
-        Direction.LOWER,
-    ),
-    Metric(
-        "r2",
-        "The share of the label's ups and downs that the answers explain; 0 is always answering the mean, 1 perfect.",
-        Direction.HIGHER,
-    ),
+OF_TASK: Mapping[Task, Mapping[str, Measure]] = MappingProxyType(
+    {
+        task: MappingProxyType({measure.name: measure for measure in measures})
+        for task, measures in (
+            (Task.BINARY, binary.MEASURES),
+            (Task.REGRESSION, regression.MEASURES),
+            (Task.RANKING, ranking.MEASURES),
+            (Task.FORECASTING, forecasting.MEASURES),
+        )
+    }
 )
-METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _KNOWN})
+MEASURES: Mapping[str, Measure] = MappingProxyType(
+    {name: measure for measures in OF_TASK.values() for name, measure in measures.items()}
+)
+METRICS: Mapping[str, Metric] = MappingProxyType({name: measure.metric for name, measure in MEASURES.items()})
 
-_SURE = 1e-7
-"""No probability counts as surer in log loss: scores are single precision, and one wrong certainty is not infinite."""
+_USUAL: Mapping[Task, tuple[str, ...]] = MappingProxyType(
+    {
+        Task.BINARY: ("auc", "log_loss", "brier"),
+        Task.REGRESSION: ("mae", "rmse", "r2"),
+        Task.RANKING: ("ndcg", "map", "mrr", "precision_at", "recall_at", "hit_rate"),
+        Task.FORECASTING: ("mase", "smape", "wape", "bias"),
+    }
+)
+_NO_HEADLINE = frozenset({"bias", "max_error"})
+"""A sign or a single row: nothing to steer by, but worth showing, and `bias` worth a gate."""
 
 
-def compute(metric: str, y: Floats, score: Floats, confidence: float = 0.95, *, seed: int = 0) -> Score:
-    """Return the metric with its interval at the given confidence.
+def metrics_of(task: Task) -> tuple[str, ...]:
+    """Return the metrics that make sense for the task; for a multiclass one those of `evaluate.multiclass`."""
+    return tuple(OF_TASK.get(task, {}))
 
-    AUC: DeLong on the log-odds scale; means: normal; RMSE: delta method; R2: bootstrap (`seed`). Raises EvidenceMissing
-    where the rows cannot tell (none, a single class for AUC, a constant label for R2), InvalidInput for numbers that
-    are not finite.
+
+def headlines_of(task: Task) -> tuple[str, ...]:
+    """Return those of them that a project can be steered by."""
+    return tuple(name for name in metrics_of(task) if name not in _NO_HEADLINE)
+
+
+def usual_of(task: Task) -> tuple[str, ...]:
+    """Return those that are shown if nobody says otherwise."""
+    return _USUAL.get(task, ())
+
+
+def measure_of(metric: str) -> Measure:
+    """Return the metric of that name; raises InvalidInput."""
+    if metric not in MEASURES:
+        raise InvalidInput(f"There is no metric {metric!r}.", hint=f"There are {', '.join(MEASURES)}.")
+    return MEASURES[metric]
+
+
+def compute(
+    metric: str,
+    y: Floats,
+    score: Floats,
+    confidence: float = 0.95,
+    *,
+    seed: int = 0,
+    terms: TermsSettings | None = None,
+    columns: Mapping[str, object] | None = None,
+) -> Score:
+    """Return the metric with its interval at the given confidence (see `scoring.score`).
+
+    `terms` and `columns` say what the metric needs beside label and score. Raises EvidenceMissing where the rows cannot
+    tell (none, a single class for AUC, a constant label for R2), InvalidInput for what is no input.
     """
-    y, score = checked(metric, y, score)
-    value, (low, high) = _INTERVALS[metric](y, score, confidence, seed)
-    finite = math.isfinite(low) and math.isfinite(high)
-    return Score(metric, value, low if finite else None, high if finite else None, len(y), confidence)
+    measure = measure_of(metric)
+    rows = for_metric(measure, rows_of(y, score, terms=terms, columns=columns))
+    return scored(measure, rows, confidence, seed=seed)
+
+
+def for_metric(measure: Measure, rows: Rows) -> Rows:
+    """Return the rows as the metric takes them; raises EvidenceMissing where the query of a ranking is not known."""
+    if measure.name in OF_TASK[Task.RANKING] and rows.query is None and len(rows):
+        raise EvidenceMissing(
+            f"{measure.name} needs the query of each row.",
+            hint='Name its column: [objective.terms] query = "...", and keep the column in the holdout.',
+        )
+    return rows
 
 
 def unknown(metric: str, rows: int, confidence: float = 0.95) -> Score:
     """Return the score of rows that cannot tell."""
     return Score(metric, None, None, None, rows, confidence)
-
-
-def row_losses(metric: str, y: Floats, score: Floats) -> Floats | None:
-    """Return the loss of each row, where the metric is their mean; else None."""
-    if metric == "log_loss":
-        probability = np.clip(score, _SURE, 1 - _SURE)
-        return -(y * np.log(probability) + (1 - y) * np.log1p(-probability))
-    if metric == "brier":
-        return np.square(score - y)
-    return np.abs(score - y) if metric == "mae" else None
-
-
-def checked(metric: str, y: Floats, score: Floats) -> tuple[Floats, Floats]:
-    """Return both as float64, or raise: InvalidInput for what is not usable, EvidenceMissing for what cannot tell."""
-    if metric not in METRICS:
-        raise InvalidInput(f"There is no metric {metric!r}.", hint=f"There are {', '.join(METRICS)}.")
-    y, score = np.asarray(y, dtype=np.float64), np.asarray(score, dtype=np.float64)
-    if y.ndim != 1 or y.shape != score.shape:
-        raise InvalidInput(f"There are labels {y.shape} and scores {score.shape}.", hint="One of each per row.")
-    wrong = int((~np.isfinite(y) | ~np.isfinite(score)).sum())
-    if wrong:
-        raise InvalidInput(
-            f"{wrong} of {len(y)} rows have a label or a score that is not a finite number.",
-            hint="Drop rows without truth; look at what the model answers for the others.",
-        )
-    if not len(y):
-        raise EvidenceMissing(f"There are no rows to compute {metric} on.")
-    if metric == "auc" and (y > 0.5).all() | (y <= 0.5).all():
-        raise EvidenceMissing(f"All {len(y)} rows have the same label: AUC needs both classes.")
-    if metric == "r2" and np.ptp(y) == 0:
-        raise EvidenceMissing(f"All {len(y)} rows have the same label: there are no ups and downs to explain.")
-    return y, score
-
-
-def r2_of_means(means: Floats) -> Floats:
-    """Return R2 from the means of (squared error, y, y squared), one per row."""
-    spread = means[:, 2] - np.square(means[:, 1])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = 1 - means[:, 0] / spread
-    return found
-
-
-def r2_columns(y: Floats, score: Floats) -> Floats:
-    """Return the columns whose means R2 is made of. Labels are centred first: nothing is lost to rounding then."""
-    centred = y - y.mean()
-    return np.column_stack([np.square(score - y), centred, np.square(centred)])
-
-
-def _auc(y: Floats, score: Floats, confidence: float, seed: int) -> tuple[float, Interval]:  # noqa: ARG001
-    return auc_interval(y > 0.5, score, confidence)
-
-
-def _rmse(y: Floats, score: Floats, confidence: float, seed: int) -> tuple[float, Interval]:  # noqa: ARG001
-    squares = np.square(score - y)
-    return math.sqrt(float(squares.mean())), root_mean_interval(squares, confidence)
-
-
-def _r2(y: Floats, score: Floats, confidence: float, seed: int) -> tuple[float, Interval]:
-    columns = r2_columns(y, score)
-    value = float(r2_of_means(columns.mean(axis=0, keepdims=True))[0])
-    return value, bootstrap_interval(columns, r2_of_means, seed=seed, confidence=confidence, repeats=500)
-
-
-def _mean_of(metric: str) -> Callable[[Floats, Floats, float, int], tuple[float, Interval]]:
-    def interval(y: Floats, score: Floats, confidence: float, seed: int) -> tuple[float, Interval]:  # noqa: ARG001
-        losses = row_losses(metric, y, score)
-        assert losses is not None
-        low, high = mean_interval(losses, confidence)
-        return float(losses.mean()), (max(0.0, low), high)
-
-    return interval
-
-
-_INTERVALS: Mapping[str, Callable[[Floats, Floats, float, int], tuple[float, Interval]]] = MappingProxyType(
-    {
-        "auc": _auc,
-        "log_loss": _mean_of("log_loss"),
-        "brier": _mean_of("brier"),
-        "mae": _mean_of("mae"),
-        "rmse": _rmse,
-        "r2": _r2,
-    }
-)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ..ground.core.errors import InvalidInput
 from ..ground.core.later import numpy as np
 from ..ground.stats import distance
+from ..ground.stats.interval import Floats
 from ..prepare.records import Columns
-from .metrics import Floats
 
 if TYPE_CHECKING:
     import numpy.typing as npt

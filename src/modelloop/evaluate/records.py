@@ -13,6 +13,8 @@ class Direction(StrEnum):
 
     HIGHER = "higher"
     LOWER = "lower"
+    ZERO = "zero"
+    """Best at 0, whichever side it is off to: compared by size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Score:
     high: float | None
     rows: int
     confidence: float = 0.95
+    method: str = ""
+    """How the interval was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,24 @@ class Comparison:
     high: float
     rows: int
     method: str
-    """How the interval was made: `DeLong`, `paired mean` or `paired bootstrap`."""
+    """How the interval was made: `DeLong`, `paired mean`, `paired bootstrap` and others."""
     confidence: float = 0.95
+    said: str = ""
+    """The answer: `better`, `worse` or `no difference shown`. Empty in evaluations of older releases."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnScore:
+    """A metric that the project defines by a formula, beside the headline; `metric` holds its meaning and direction."""
+
+    metric: Metric
+    unit: str
+    formula: str
+    score: Score
+    comparison: Comparison | None = None
+    """With the champion on the same rows."""
+    note: str = ""
+    """Why there is no number, where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +109,8 @@ class Evaluation:
     comparison: Comparison | None
     """With the champion on the same rows; None if there is no champion or its training data overlaps these rows."""
     gates: tuple[GateResult, ...] = ()
+    own: tuple[OwnScore, ...] = ()
+    """The project's own metrics ([metrics.NAME]), to be shown beside the headline wherever it is shown."""
 
     @property
     def verdict(self) -> Verdict:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..ground.core.toml import setting
+from .records import Direction
 
 
 class Task(StrEnum):
@@ -13,6 +14,10 @@ class Task(StrEnum):
 
     BINARY = "binary"
     REGRESSION = "regression"
+    RANKING = "ranking"
+    FORECASTING = "forecasting"
+    MULTICLASS = "multiclass"
+    """Judged by `modelloop.evaluate.report`; a project file cannot name it, as endpoints answer one number a row."""
 
 
 class MetricName(StrEnum):
@@ -21,9 +26,37 @@ class MetricName(StrEnum):
     AUC = "auc"
     LOG_LOSS = "log_loss"
     BRIER = "brier"
+    ACCURACY = "accuracy"
+    BALANCED_ACCURACY = "balanced_accuracy"
+    PRECISION = "precision"
+    RECALL = "recall"
+    SPECIFICITY = "specificity"
+    NPV = "npv"
+    F1 = "f1"
+    F_BETA = "f_beta"
+    MCC = "mcc"
+    AVERAGE_PRECISION = "average_precision"
+    ECE = "ece"
     MAE = "mae"
     RMSE = "rmse"
     R2 = "r2"
+    MEDIAN_AE = "median_ae"
+    MAPE = "mape"
+    SMAPE = "smape"
+    WAPE = "wape"
+    PINBALL = "pinball"
+    MAX_ERROR = "max_error"
+    BIAS = "bias"
+    POISSON_DEVIANCE = "poisson_deviance"
+    GAMMA_DEVIANCE = "gamma_deviance"
+    RMSLE = "rmsle"
+    NDCG = "ndcg"
+    MAP = "map"
+    MRR = "mrr"
+    PRECISION_AT = "precision_at"
+    RECALL_AT = "recall_at"
+    HIT_RATE = "hit_rate"
+    MASE = "mase"
 
 
 class Check(StrEnum):
@@ -37,6 +70,50 @@ class Check(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class TermsSettings:
+    """On what terms metrics are computed: numbers, and columns that say what belongs together.
+
+    Ranking needs `query`. Forecasting reads rows in the order in which they stand in the holdout, which is time, within
+    each series; its intervals keep neighbouring rows together.
+    """
+
+    threshold: float = setting("binary: a score from here on is a yes", default=0.5)
+    beta: float = setting(
+        "f_beta: how many times recall counts as much as precision", default=2.0, least=0.01, most=100
+    )
+    bins: int = setting("ece: groups of equally many rows", default=15, least=2, most=1000)
+    top: int = setting("ranking: how many places count", default=10, least=1)
+    quantile: float = setting("pinball: the quantile that is predicted", default=0.5, least=0.0001, most=0.9999)
+    season: int = setting("mase: rows from one season to the next; 1: beside the row before", default=1, least=1)
+    query: str | None = setting("ranking: the holdout column of the question that a row is an answer to", default=None)
+    series: str | None = setting("forecasting: the column of the series; none: all rows are one", default=None)
+    horizon: str | None = setting("forecasting: the column of steps ahead; the metric is shown by it", default=None)
+    scale: str | None = setting(
+        "mase: the column of each row's scale, the mean seasonal change of its series before the forecast; none: that "
+        "of the holdout rows themselves",
+        default=None,
+    )
+    together: str | None = setting(
+        "a holdout column (a customer, a day): rows that share its value count as one piece of evidence", default=None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMetricSettings:
+    """A metric of the project's own: what a decision is worth, in its own unit, beside the headline.
+
+    The formula is computed for each row of the holdout and averaged, unless it says `sum(...)` or `mean(...)` itself.
+    It knows `label`, `score`, `decision` (1 where the score reaches the threshold), `threshold`, and the holdout's
+    columns of numbers; `+ - * /`, comparisons, `and or not`, and abs, min, max, where, clip, log, exp, sqrt.
+    """
+
+    formula: str = setting("for example `120 * label * decision - 15 * decision`")
+    meaning: str = setting("what it means, in one sentence for everybody")
+    direction: Direction = setting("which way is good; zero: the nearer to 0 the better", default=Direction.HIGHER)
+    unit: str = setting("what it is counted in, such as EUR per flight", default="")
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectiveSettings:
     """What the project is for, and the one number that says how well it does."""
 
@@ -46,6 +123,8 @@ class ObjectiveSettings:
     meaning: str = setting("what the headline metric means, for somebody who does not train models")
     label: str = setting("the column that holds the truth, in the holdout rows of a candidate and in outcomes")
     slices: tuple[str, ...] = setting("columns by which the metric is also shown, worst group first", default=())
+    also: tuple[MetricName, ...] = setting("more metrics to show beside the task's usual ones", default=())
+    terms: TermsSettings = setting("on what terms metrics are computed", factory=TermsSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +144,7 @@ class GateSettings:
         "as metric, in each group of `by`; parity: served and training answers agree within `tolerance`"
     )
     metric: MetricName | None = setting("the metric; the headline metric if left out", default=None)
+    own: str | None = setting("one of the project's own [metrics.NAME] instead of `metric`", default=None)
     bound: float | None = setting("metric, slice: the value to reach", default=None)
     margin: float = setting("champion: how much worse is still no loss", default=0.0, least=0)
     by: str | None = setting("slice: the column that makes the groups", default=None)

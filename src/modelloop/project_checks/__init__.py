@@ -6,7 +6,14 @@ passed over: it is reported already, and whatever hangs on it can be judged when
 
 from .data import check_contracts, check_sources
 from .findings import Findings, names, values
-from .model import TASK_METRICS, check_endpoints, check_gates, check_objective, check_pipelines
+from .model import (
+    TASK_METRICS,
+    check_endpoints,
+    check_gates,
+    check_metrics,
+    check_objective,
+    check_pipelines,
+)
 from .running import check_alerts, check_monitors, check_pool, check_triggers
 
 __all__ = [
@@ -16,6 +23,7 @@ __all__ = [
     "check_contracts",
     "check_endpoints",
     "check_gates",
+    "check_metrics",
     "check_monitors",
     "check_objective",
     "check_pipelines",

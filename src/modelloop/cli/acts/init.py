@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ...evaluate.settings import Task
 from ...ground.core.errors import InvalidInput
-from ...scaffold import scaffold
+from ...scaffold import TASKS, scaffold
 from ..desk import Desk
 from ..face import Answer
 from .tables import printed
@@ -18,9 +18,9 @@ from .tables import printed
 
 def init(_desk: Desk, *, folder: Path, name: str | None, task: str) -> Answer:
     """Write the files."""
-    if task not in set(Task):
-        near = get_close_matches(task, list(Task), n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Expected {' or '.join(Task)}."
+    if task not in TASKS:
+        near = get_close_matches(task, list(TASKS), n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Expected {' or '.join(TASKS)}."
         raise InvalidInput(f"{task[:40]!r} is no task.", hint=hint)
     place = folder.resolve()
     chosen = name or re.sub(r"[^a-z0-9_-]+", "-", place.name.lower()).strip("-_0123456789") or "project"
