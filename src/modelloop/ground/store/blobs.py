@@ -20,6 +20,7 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from ..core.errors import BlobMissing, InvalidInput, StoreUnavailable
 from ..core.hashing import hash_bytes
+from .trash import Stored, Trash
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -39,9 +40,10 @@ class Blobs:
     def __init__(self, url: str) -> None:
         self.url = url
         self._store, self.root = _open(url)
+        self.trash = Trash(self._store, _content_path, self._answering)
 
-    def put(self, data: bytes) -> str:
-        """Store `data` under its SHA-256 and return that; storing twice is the same as once."""
+    def put(self, data: bytes | memoryview) -> str:
+        """Store `data` under its SHA-256 and return that; storing twice is the same as once. No copy is made of it."""
         digest = hash_bytes(data)
         with self._answering(f"write {len(data)} bytes"), suppress(AlreadyExistsError):
             self._store.put(_content_path(digest), data, mode="create")
@@ -49,7 +51,7 @@ class Blobs:
 
     def get(self, digest: str) -> bytes:
         """Return the bytes named `digest`; raises BlobMissing, and StoreUnavailable where they were damaged."""
-        data = self._read(_content_path(digest), digest)
+        data = self._content(digest)
         if hash_bytes(data) != digest:
             raise StoreUnavailable(
                 f"The bytes of {digest} in {self.url} are damaged: their hash is {hash_bytes(data)}.",
@@ -57,9 +59,24 @@ class Blobs:
             )
         return data
 
+    def start(self, digest: str, length: int) -> bytes:
+        """Return the first bytes of what is named `digest`, unchecked; raises BlobMissing."""
+        size = self.size(digest)
+        if size is None:
+            raise BlobMissing(f"{digest} is not in {self.url}.")
+        if not size:
+            return b""
+        with self._answering(f"read {digest}"):
+            return bytes(self._store.get_range(_content_path(digest), start=0, length=min(length, size)))
+
     def has(self, digest: str) -> bool:
         """Say whether bytes named `digest` are stored."""
-        return self._head(_content_path(digest)) is not None
+        return self._found(digest) is not None
+
+    def size(self, digest: str) -> int | None:
+        """Return how many bytes are named `digest`, or None where none are stored."""
+        found = self._found(digest)
+        return None if found is None else int(found["size"])
 
     def remove(self, digest: str) -> bool:
         """Remove bytes for good; return whether they were there. Only for retention and erasure, which know that
@@ -72,7 +89,10 @@ class Blobs:
 
     def path(self, digest: str) -> Path | None:
         """Return the file that holds `digest` where the store is a folder, else None. Never write to it."""
-        return None if self.root is None else self.root / _content_path(digest)
+        if self.root is None:
+            return None
+        path = self.root / _content_path(digest)
+        return path if path.exists() or not self._recovered(digest) else self.root / _content_path(digest)
 
     def write_document(self, name: str, data: bytes) -> None:
         """Replace the named document at once (one writer per name)."""
@@ -88,9 +108,10 @@ class Blobs:
         meta = self._head(_document_path(name))
         return None if meta is None else f"{meta['e_tag']}-{meta['last_modified']}-{meta['size']}"
 
-    def documents(self, prefix: str) -> list[str]:
-        """Return the names of the documents under `prefix/`, sorted."""
-        listed = (name.removeprefix("documents/") for name in self._list(_document_path(prefix)))
+    def documents(self, prefix: str = "") -> list[str]:
+        """Return the names of the documents under `prefix/`, or of all, sorted."""
+        where = _document_path(prefix) if prefix else "documents"
+        listed = (name.removeprefix("documents/") for name in self._list(where))
         return sorted(listed)
 
     def drop_document(self, name: str) -> None:
@@ -100,6 +121,13 @@ class Blobs:
                 self._store.delete(_document_path(name))
             except FileNotFoundError:
                 return
+
+    def stored(self) -> Iterator[Stored]:
+        """Yield all content with size and time, in no order; what lies in the trash is not part of it."""
+        with self._answering("list content"):
+            for batch in self._store.list("content"):
+                for meta in batch:
+                    yield Stored(meta["path"].rsplit("/", 1)[-1], meta["size"], meta["last_modified"])
 
     def hashes(self) -> Iterator[str]:
         """Yield the hash of all content, in no order."""
@@ -123,6 +151,30 @@ class Blobs:
             f"The object store {self.url} ignores conditional puts (If-None-Match): two writers would lose data.",
             hint="Use a store that enforces them: a folder, AWS S3, GCS, Azure, SeaweedFS, a recent MinIO.",
         )
+
+    def _content(self, digest: str) -> bytes:
+        """Read content, also where it lies in the trash, or was moved there or back at this moment."""
+        try:
+            return self._read(_content_path(digest), digest)
+        except BlobMissing:
+            if not self._recovered(digest):
+                raise
+            return self._read(_content_path(digest), digest)
+
+    def _found(self, digest: str) -> Any:
+        path = _content_path(digest)
+        found = self._head(path)
+        return self._head(path) if found is None and self._recovered(digest) else found
+
+    def _recovered(self, digest: str) -> bool:
+        """Bring bytes back that lie in the trash: somebody asks for them. Say whether there is anything to read now."""
+        path = _content_path(digest)
+        with self._answering(f"look for {digest}"):
+            place = self.trash.place(digest)
+            if place is not None:
+                with suppress(FileNotFoundError):
+                    self._store.rename(place, path)
+        return place is not None or self._head(path) is not None
 
     def _read(self, path: str, name: str) -> bytes:
         with self._answering(f"read {name}"):

@@ -1,1 +1,1 @@
-"""Tracking: what runs logged goes in; runs, their metrics, parameters, tags, artifacts, found again, come out."""
+"""What runs log, and finding it again: in come experiments, metrics, params, tags and artifacts; out come runs."""
