@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +27,80 @@ class Trial:
     number: int
     params: Mapping[str, Any]
     value: float | None
-    """None: the objective gave no finite number."""
+    """None: the objective gave no finite number. Of several objectives, the first."""
     seconds: float
+    state: str = "done"
+    """`done`, `failed` or `pruned` (stopped early, because others did better by then)."""
+    values: Mapping[str, float] = field(default_factory=dict)
+    """All objectives by name, where there are several."""
+    cpu_seconds: float = 0.0
+    error: str = ""
+    """What made it fail."""
+    curve: tuple[tuple[int, float], ...] = ()
+    """What it reported on the way: (step, value)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a search cost, over all processes and calls that worked on it."""
+
+    seconds: float
+    """Time within trials; two that ran at once count both."""
+    cpu_seconds: float
+    trials: int
+    failed: int
+    pruned: int
+    repeats: int = 0
+    repeat_seconds: float = 0.0
+    """What making sure of the winner cost; not in `seconds`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """One of the best few, tried again with fresh seeds."""
+
+    number: int
+    values: tuple[float, ...]
+    mean: float
+    low: float
+    high: float
+    """Interval of the mean; holds for all that were repeated at once, hence for whichever comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sureness:
+    """How sure the winner is. The score that made it win is no part of this: only what came after."""
+
+    how: str
+    """`repeated seeds` or `judged on rows the search did not see`."""
+    repeated: tuple[Repeated, ...]
+    """The best few, the best first."""
+    confidence: float
+    difference: float | None = None
+    """By how much the first is better than the second, in the metric's unit; positive is better."""
+    low: float | None = None
+    high: float | None = None
+    sentence: str = ""
+
+    @property
+    def shown(self) -> bool:
+        """Say whether the first was shown to be better than the second."""
+        return self.low is not None and self.low > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Which hyper-parameters mattered: shares that sum to one."""
+
+    how: str
+    """`fanova`, `ped-anova`, or `rank correlation` where there were too few trials for these."""
+    trials: int
+    shares: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """One search: which method ran over what, and what came out."""
+    """One search: which method ran over what, what it cost, and what came out."""
 
     method: str
     metric: str
@@ -41,12 +108,66 @@ class Study:
     """`higher` or `lower`: which way the metric is good."""
     trials: tuple[Trial, ...]
     best: int
-    """Number of the best trial."""
+    """Number of the best trial. Of several objectives: the one of the front that is nearest to all the best values."""
+    name: str = ""
+    seed: int = 0
+    pruner: str = ""
+    goals: Mapping[str, str] = field(default_factory=dict)
+    """Metric -> direction, where there are several objectives."""
+    front: tuple[int, ...] = ()
+    """Of several objectives: the trials that no other beats in all (Pareto front)."""
+    cost: Cost | None = None
+    sure: Sureness | None = None
+    mattered: Weights | None = None
+    ended: str = ""
+    """Why it ended."""
 
     @property
     def params(self) -> Mapping[str, Any]:
         """Return the parameters of the best trial."""
-        return self.trials[self.best].params
+        return self.trial(self.best).params
+
+    def trial(self, number: int) -> Trial:
+        """Return a trial by its number."""
+        if number < len(self.trials) and self.trials[number].number == number:
+            return self.trials[number]
+        return next(trial for trial in self.trials if trial.number == number)
+
+    def text(self) -> str:
+        """Return the result in plain words, a line for each thing to know."""
+        best = self.trial(self.best)
+        lines = [
+            f"{self.metric} {best.value:.6g} ({self.direction} is better) by trial {self.best}: {_plain(best.params)}"
+        ]
+        if self.cost:
+            lines.append(_cost_line(self.method, self.pruner, self.cost))
+        if self.front:
+            lines.append(f"{len(self.front)} trials are beaten by no other in all of {', '.join(self.goals)}.")
+        if self.sure:
+            lines.append(self.sure.sentence)
+        elif not self.front:
+            lines.append("One score, the luckiest of them: it flatters. confirm=5 says how sure it is.")
+        if self.mattered and self.mattered.shares:
+            ranked = sorted(self.mattered.shares.items(), key=lambda item: -item[1])
+            told = ", ".join(f"{name} {share:.0%}" for name, share in ranked[:5])
+            lines.append(f"What mattered ({self.mattered.how}, {self.mattered.trials} trials): {told}.")
+        return "\n".join([*lines, self.ended] if self.ended else lines)
+
+
+_SHOWN = 12
+
+
+def _plain(params: Mapping[str, Any]) -> str:
+    shown = [f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items()]
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + more
+
+
+def _cost_line(method: str, pruner: str, cost: Cost) -> str:
+    ended = f"{cost.failed} failed, {cost.pruned} pruned"
+    again = f"; {cost.repeats} repeats took {cost.repeat_seconds:.3g} s more" if cost.repeats else ""
+    way = f"{method} with {pruner}" if pruner else method
+    return f"{way}: {cost.trials} trials ({ended}), {cost.seconds:.3g} s, {cost.cpu_seconds:.3g} s of CPU{again}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +254,30 @@ _PLAIN = ("native_format", "label", "time", "rows", "baseline", "params", "impor
 
 
 def _study(found: dict[str, Any] | None) -> Study | None:
+    """Read a study; what older versions did not write takes its default, what newer ones add is left out."""
     if found is None:
         return None
-    trials = tuple(Trial(**trial) for trial in found.pop("trials"))
-    return Study(trials=trials, **found)
+    read = _known(Study, found)
+    read["trials"] = tuple(_trial(trial) for trial in found["trials"])
+    read["front"] = tuple(found.get("front", ()))
+    for name, kind in (("cost", Cost), ("mattered", Weights)):
+        read[name] = kind(**_known(kind, found[name])) if found.get(name) else None
+    read["sure"] = _sureness(found.get("sure"))
+    return Study(**read)
+
+
+def _trial(found: dict[str, Any]) -> Trial:
+    curve = tuple((int(step), float(value)) for step, value in found.get("curve", ()))
+    return Trial(**_known(Trial, found) | {"curve": curve})
+
+
+def _sureness(found: dict[str, Any] | None) -> Sureness | None:
+    if found is None:
+        return None
+    repeated = (Repeated(**_known(Repeated, one) | {"values": tuple(one["values"])}) for one in found["repeated"])
+    return Sureness(**_known(Sureness, found) | {"repeated": tuple(repeated)})
+
+
+def _known(kind: type[Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in fields(kind)}
+    return {name: value for name, value in found.items() if name in names}

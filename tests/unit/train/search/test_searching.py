@@ -90,5 +90,6 @@ def test_mistakes_are_told():
 
 
 def test_what_the_objective_raises_is_not_hidden():
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(EvidenceMissing, match=r"None of 1 trials.*ZeroDivisionError: division by zero") as caught:
         search(lambda _: 1 / 0, SPACE, trials=1, seed=0, direction="lower", metric="loss")
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
