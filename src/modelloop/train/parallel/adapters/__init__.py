@@ -1,0 +1,1 @@
+"""Foreign libraries that training at once stands on: torch and Ray."""
