@@ -1,0 +1,1 @@
+"""Foreign libraries of the gradient search: SciPy and torch, each in its own file."""
