@@ -1,8 +1,8 @@
 """Modelloop: the closed loop from data to production and back.
 
 A project imports `step` and `pipeline` to mark its functions, `log` and `artifact` to record what a run finds, `ask`
-to wait for a person, and `notebook` to have a notebook carried out, which hands values back with `give`. Importing this
-needs the standard library only.
+to wait for a person, and `notebook` to have a notebook carried out, which hands values back with `give`. Any script or
+notebook keeps what it does with `start_run`. Importing this needs the standard library only.
 """
 
 from importlib import import_module as _import_module
@@ -13,12 +13,33 @@ from .ground.flow.step import artifact, ask, log, pipeline, step
 
 if TYPE_CHECKING:
     from .ground.flow.notebook import give, notebook
+    from .sdk.run import Run, start_run
 
-__all__ = ["StepTimeout", "WorkerDied", "artifact", "ask", "give", "log", "notebook", "pipeline", "step"]
+__all__ = [
+    "Run",
+    "StepTimeout",
+    "WorkerDied",
+    "artifact",
+    "ask",
+    "give",
+    "log",
+    "notebook",
+    "pipeline",
+    "start_run",
+    "step",
+]
+
+_LATER = {
+    "give": ".ground.flow.notebook",
+    "notebook": ".ground.flow.notebook",
+    "Run": ".sdk.run",
+    "start_run": ".sdk.run",
+}
+"""What few processes need, and where it is."""
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is about notebooks when it is first asked for: few projects have some."""
-    if name in ("give", "notebook"):
-        return getattr(_import_module(".ground.flow.notebook", __name__), name)
+    """Load what few processes need when it is first asked for."""
+    if name in _LATER:
+        return getattr(_import_module(_LATER[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

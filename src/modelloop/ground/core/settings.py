@@ -26,6 +26,8 @@ VARIABLES: Mapping[str, str] = {
     "MODELLOOP_LOG_LEVEL": "debug, info, warning or error (default info)",
     "MODELLOOP_ALLOW_REMOTE": "yes: an address beyond loopback may be bound, given a token file (default no)",
     "MODELLOOP_ALLOW_PRIVATE_URLS": "1: webhooks may go to addresses of your own network (default: they may not)",
+    "MODELLOOP_TRACKING_URI": "where runs of the SDK are logged: a server's address, or a project's folder",
+    "MODELLOOP_TRACKING_TOKEN": "the token of that server",
     "MODELLOOP_TOKEN_FILE": "the file that holds the access token (default: secrets/token under the home)",
 }
 """All variables that are read, and what they mean."""

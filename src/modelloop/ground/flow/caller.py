@@ -37,7 +37,11 @@ class Caller:
     def answer(self, asked: Mapping[str, Any], within: AbstractContextManager[object]) -> dict[str, Any]:
         """Make one call within a context (that limits and measures), and return how it went."""
         artifacts: list[tuple[str, str]] = []
-        inside = InsideStep(lambda _: None, lambda name, data: artifacts.append((name, self._blobs.put(data))))
+
+        def keep(name: str, data: bytes) -> None:
+            artifacts.append((name, self._blobs.put(data)))
+
+        inside = InsideStep(lambda _: None, keep, str(asked.get("run", "")))
         began = time.perf_counter()
         text, raised = attempt(lambda: self._carry_out(asked, inside, within))
         seconds = time.perf_counter() - began
@@ -83,7 +87,7 @@ class Caller:
 
 def asked_of(task: Task) -> dict[str, Any]:
     """Return a task as a `Caller` is asked for it, JSON-ready."""
-    asked = {"step": task.step, "seed": task.seed, "own": task.own, "shared": task.shared}
+    asked = {"step": task.step, "seed": task.seed, "own": task.own, "shared": task.shared, "run": task.run}
     return {**asked, "memory": task.resources.memory, "gpus": task.resources.gpus}
 
 

@@ -39,6 +39,8 @@ class Task:
     """(further positional arguments, keyword arguments), as codec text: the same for all tasks of a `map`."""
     resources: Resources = field(default_factory=Resources)
     time_limit: timedelta | None = None
+    run: str = ""
+    """The run that the call belongs to."""
 
 
 @dataclass(frozen=True, slots=True)

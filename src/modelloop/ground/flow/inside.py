@@ -16,8 +16,8 @@ Point = tuple[str, float, int | None]
 class InsideStep:
     """The session that code within a step finds: what it logs belongs to the step; steps it calls are part of it."""
 
-    def __init__(self, log: Callable[[Point], None], artifact: Callable[[str, bytes], None]) -> None:
-        self._log, self._artifact = log, artifact
+    def __init__(self, log: Callable[[Point], None], artifact: Callable[[str, bytes], None], run_id: str = "") -> None:
+        self._log, self._artifact, self.run_id = log, artifact, run_id
         self.points: list[Point] = []
 
     @contextmanager

@@ -84,8 +84,13 @@ class Maker:
     """Makes calls, stores their results, reads kept ones."""
 
     def __init__(
-        self, project: Path, tools: Tools, log: Callable[[int, Point], None], artifact: Callable[[str, bytes], None]
+        self,
+        place: tuple[str, Path],
+        tools: Tools,
+        log: Callable[[int, Point], None],
+        artifact: Callable[[str, bytes], None],
     ) -> None:
+        self._run, project = place
         self.tools, self._log, self._artifact = tools, log, artifact
         self.remembered = Remembered()
         self.decoder = Decoder(tools.blobs.get, self.remembered, importable(project))
@@ -145,7 +150,7 @@ class Maker:
         return self.decoder.decode(from_text(self.tools.blobs.get(kept.digest) if kept.text is None else kept.text))
 
     def _make_here(self, call: Call, check: Check) -> Made:
-        inside = InsideStep(lambda point: self._log(call.number, point), self._artifact)
+        inside = InsideStep(lambda point: self._log(call.number, point), self._artifact, self._run)
 
         def carry_out() -> tuple[Kept, Node]:
             with inside.open(seed_of(call)):
@@ -188,6 +193,7 @@ class Maker:
             self._sent(own[1]) if shared is None else shared,
             resources_of(care),
             care.timeout,
+            self._run,
         )
 
     def _sent(self, value: Any) -> str:

@@ -48,7 +48,8 @@ class RunSession:
     def __init__(self, journal: Journal, place: Place) -> None:
         self.journal, self.place = journal, place
         project = Path(journal.run.project_dir)
-        self.maker = Maker(project, place, self._log, self.artifact)
+        self.run_id = journal.run.id
+        self.maker = Maker((self.run_id, project), place, self._log, self.artifact)
         self.keys = Keys(project, self.maker.remembered, journal.run.seed)
         self.buffer = MetricBuffer(journal.metrics)
         self._before: dict[str, Sequence[Mapping[str, Any]]] = {}
