@@ -31,7 +31,6 @@ LATENCY_FLOOR = 1.0
 """Milliseconds; a median below it harms nobody, whatever the ratio."""
 
 Losses: TypeAlias = "npt.NDArray[np.float64]"
-NONE: Losses = np.empty(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +44,10 @@ class Evidence:
     """Shadow: requests it was to score beside the champion; canary: requests it was asked to answer."""
     challenger_rows: int = 0
     """Canary: rows of the requests it was asked to answer. Errors count by request: its rows fail together."""
-    pairs: Losses = field(default_factory=lambda: NONE)
+    pairs: Losses = field(default_factory=lambda: np.empty(0))
     """Shadow: loss of the challenger minus loss of the champion on the same rows, one mean for each request."""
-    champion_losses: Losses = field(default_factory=lambda: NONE)
-    challenger_losses: Losses = field(default_factory=lambda: NONE)
+    champion_losses: Losses = field(default_factory=lambda: np.empty(0))
+    challenger_losses: Losses = field(default_factory=lambda: np.empty(0))
     example: str | None = None
     """One of the challenger's errors."""
 

@@ -51,7 +51,7 @@ def lineage(ctx: Context, prediction_id: str) -> Lineage:
     answers = deploy.prediction(ctx, prediction_id)
     endpoint, name = answers[0].endpoint, answers[0].version
     version = register.get_version(ctx, name)
-    package = open_package(ctx.blobs, version.digest)
+    package = open_package(ctx.blobs, version.package or version.digest)
     rollout = next((r for r in deploy.rollouts(ctx, endpoint, limit=1000) if r.challenger == name), None)
     episode = next((e for e in retrain.episodes(ctx, endpoint) if e.version == name), None)
     run = _run(ctx, version.run)

@@ -6,15 +6,19 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..evaluate.records import Evaluation, Score
+from ..evaluate.records import Evaluation, OwnScore, Score
 from ..ground.core.clock import iso
 from ..train.records import Candidate
-from .records import Evidence
+from .records import Evidence, ModelVersion, Snapshot
 from .signature import describe
 
 WORST_SLICES = 8
 TOP_FEATURES = 10
 SHOWN = ("lightgbm", "modelloop", "numpy", "onnx", "onnxruntime", "polars", "scikit-learn")
+UNSAFE = (
+    "**Unsafe.** This version holds a pickle: whoever reads it runs whatever was written into it. Modelloop reads it "
+    "only in a process of its own, and only after a person allowed it for this version."
+)
 NOT_MEASURED = "Nothing was measured about other uses, nor about rows unlike those of the training span."
 
 
@@ -23,7 +27,7 @@ def card(model: str, candidate: Candidate, evidence: Evidence, environment: str)
     objective = evidence.objective
     parts = [
         f"# {model}",
-        f"**Question.** {_plain(objective.question)}",
+        f"**Question.** {plain(objective.question)}",
         _headline(evidence),
         "## Gates",
         _gates(evidence.evaluation),
@@ -32,13 +36,29 @@ def card(model: str, candidate: Candidate, evidence: Evidence, environment: str)
         "## Training",
         _training(candidate),
         "## Input and answer",
-        f"Asked with: {_plain(describe(candidate.transform.inputs))}. Answers one number per row ({objective.task}).",
+        f"Asked with: {plain(describe(candidate.transform.inputs))}. Answers one number per row ({objective.task}).",
         "## Intended use",
-        f"To answer: {_plain(objective.question)} {NOT_MEASURED}",
+        f"To answer: {plain(objective.question)} {NOT_MEASURED}",
         "## Lineage",
-        _facts(evidence.lineage),
+        facts_of(evidence.lineage),
         "## Environment",
         _environment(environment),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def foreign_card(version: ModelVersion, snapshot: Snapshot) -> str:
+    """Return the card of a version that was registered as a folder, and of which no package was made."""
+    refusal = version.refusal or "nobody has tried yet: `modelloop models convert` does"
+    rows = [(path, str(file.size)) for path, file in sorted(snapshot.files.items())]
+    parts = [
+        f"# {plain(version.name)}",
+        f"**Not served.** {plain(refusal)}",
+        *([UNSAFE] if version.unsafe else []),
+        "## Lineage",
+        facts_of({"source": version.source, "run": version.run, **version.lineage}),
+        "## Files",
+        _table(("path", "bytes"), rows) if rows else "None are held.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -46,7 +66,8 @@ def card(model: str, candidate: Candidate, evidence: Evidence, environment: str)
 def _headline(evidence: Evidence) -> str:
     evaluation, parity = evidence.evaluation, evidence.parity
     lines = [
-        f"**Headline.** {_score(evaluation.headline)}. {_plain(evidence.objective.meaning)}",
+        f"**Headline.** {_score(evaluation.headline)}. {plain(evidence.objective.meaning)}",
+        *(_own(own) for own in evaluation.own),
         f"- always answering the mean: {_score(evaluation.baseline)}",
         *(f"- {_score(score)}" for score in evaluation.scores if score.metric != evaluation.headline.metric),
         f"- beside training code: {parity.beyond} of {parity.rows} answers differ by more than {parity.tolerance:.2g}",
@@ -54,11 +75,20 @@ def _headline(evidence: Evidence) -> str:
     if (found := evaluation.comparison) is not None:
         lines.append(
             f"- against the champion on the same {found.rows} rows: {found.difference:+.4f} {found.metric} "
-            f"({found.confidence:.0%} interval {found.low:+.4f} to {found.high:+.4f}, {found.method})"
+            f"({found.confidence:.0%} interval {found.low:+.4f} to {found.high:+.4f}, {found.method}; {found.said})"
         )
     else:
         lines.append("- no comparison with a champion (there is none, or it was trained on these rows)")
     return "\n".join(lines)
+
+
+def _own(own: OwnScore) -> str:
+    unit = f" {own.unit}" if own.unit else ""
+    beside = ""
+    if (gap := own.comparison) is not None:
+        beside = f" Beside the champion: {gap.said} ({gap.difference:+.4f}, {gap.low:+.4f} to {gap.high:+.4f})."
+    note = f" {own.note}" if own.note else ""
+    return plain(f"**Own metric.** {_score(own.score)}{unit}. {own.metric.meaning}{beside}{note}") + "\n"
 
 
 def _score(score: Score) -> str:
@@ -99,12 +129,13 @@ def _training(candidate: Candidate) -> str:
         lines.append(f"- search: {study.method}, {len(study.trials)} trials by {study.metric}")
     if candidate.importance:
         top = sorted(candidate.importance.items(), key=lambda item: (-item[1], item[0]))[:TOP_FEATURES]
-        lines.append("- weight of features: " + ", ".join(f"{_plain(name)} {share:.0%}" for name, share in top))
+        lines.append("- weight of features: " + ", ".join(f"{plain(name)} {share:.0%}" for name, share in top))
     return "\n".join(lines)
 
 
-def _facts(facts: Mapping[str, Any]) -> str:
-    return "\n".join(f"- {_plain(str(name))}: {_code(facts[name])}" for name in sorted(facts)) or "None recorded."
+def facts_of(facts: Mapping[str, Any]) -> str:
+    """Return facts as a list."""
+    return "\n".join(f"- {plain(str(name))}: {_code(facts[name])}" for name in sorted(facts)) or "None recorded."
 
 
 def _environment(text: str) -> str:
@@ -114,7 +145,7 @@ def _environment(text: str) -> str:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    lines += ["| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines += ["| " + " | ".join(plain(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join(lines)
 
 
@@ -123,6 +154,6 @@ def _code(value: Any) -> str:
     return "`" + text.replace("`", "'").replace("\n", " ") + "`"
 
 
-def _plain(text: str) -> str:
-    """Names and groups come from data: they must not become markup."""
+def plain(text: str) -> str:
+    """Return text for Markdown. Names and groups come from data: they must not become markup."""
     return text.replace("<", "&lt;").replace("\r", " ").replace("\n", " ")

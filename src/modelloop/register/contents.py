@@ -15,6 +15,11 @@ from .records import Evidence, Signature
 OUTPUT = "score"
 
 
+def is_unsafe(native_format: str) -> bool:
+    """Say whether a format can hold code: reading it may run anything."""
+    return native_format in ("pickle", "cloudpickle", "joblib", "torch-pickle")
+
+
 def signature_of(candidate: Candidate, evidence: Evidence) -> Signature:
     """Return what the model is asked with and what it answers."""
     return Signature(tuple(candidate.transform.inputs), OUTPUT, str(evidence.objective.task))

@@ -14,6 +14,7 @@ from ..ground.core.later import numpy as np
 from ..ground.store.blobs import Blobs
 from ..prepare.records import Columns
 from ..prepare.transform import FittedTransform
+from ..train.graph_scorer import GraphScorer
 from ..train.scorer import Scorer
 from .manifest import build, open_package, read_file
 from .parity import Scores, parity
@@ -64,7 +65,7 @@ def load(blobs: Blobs, digest: str) -> LoadedPackage:
     return LoadedPackage(
         package=package,
         signature=signature,
-        scorer=Scorer(FittedTransform.from_bytes(files["transform.json"]), files["model.onnx"]),
+        scorer=_scorer(files, signature),
         sample=columns,
         expected=np.array(sample["expected"], dtype=np.float64),
         evaluation=_json(files, "evaluation.json", Evaluation),
@@ -72,6 +73,15 @@ def load(blobs: Blobs, digest: str) -> LoadedPackage:
         profile=_json(files, "profile.json", dict[str, Any]),
         lineage=_json(files, "lineage.json", dict[str, Any]),
     )
+
+
+def _scorer(files: Mapping[str, bytes], signature: Signature) -> Scores:
+    """Return what answers: a transform and a graph, or the graph of a model that somebody else trained."""
+    if "model.onnx" not in files:
+        raise InvalidInput("The package has no model.onnx.", hint="Only ONNX is served.")
+    if "transform.json" not in files:
+        return GraphScorer(signature.inputs, files["model.onnx"])
+    return Scorer(FittedTransform.from_bytes(files["transform.json"]), files["model.onnx"])
 
 
 def _json(files: Mapping[str, bytes], name: str, into: type[T]) -> T:

@@ -5,21 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from ..ground.core.errors import NotFound
-from ..ground.core.ids import check_name
 from ..ground.core.rights import Right
 from ..ground.http import Call, Route
 from . import actions
+from .names import check_model
 
 
 def models(call: Call) -> dict[str, Any]:
     """List models with their newest version."""
-    newest = {name: actions.versions(call.ctx, name)[-1] for name in actions.models(call.ctx)}
-    return {"models": [{"model": name, "versions": last.number, "newest": last} for name, last in newest.items()]}
+    found = {name: actions.versions(call.ctx, name)[-1:] for name in actions.models(call.ctx)}
+    return {
+        "models": [
+            {"model": name, "versions": last[0].number if last else 0, "newest": last[0] if last else None}
+            for name, last in found.items()
+        ]
+    }
 
 
 def versions(call: Call) -> dict[str, Any]:
     """List the versions of a model, newest first."""
-    name = check_name(call.path["model"], "model")
+    name = check_model(call.path["model"])
     found = actions.versions(call.ctx, name)
     if not found:
         raise NotFound(

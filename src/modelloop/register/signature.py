@@ -11,12 +11,7 @@ from ..prepare.records import Datatype, InputColumn
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-_TYPES: dict[Datatype, Any] = {
-    Datatype.FP64: np.float64,
-    Datatype.INT64: np.int64,
-    Datatype.BOOL: np.bool_,
-    Datatype.BYTES: np.object_,
-}
+_TYPES = {Datatype.FP64: "float64", Datatype.INT64: "int64", Datatype.BOOL: "bool", Datatype.BYTES: "object"}
 
 
 def array(column: InputColumn, values: Sequence[Any]) -> npt.NDArray[Any]:

@@ -36,6 +36,26 @@ class BlobsSuite:
             with pytest.raises(BlobMissing):
                 blobs.get(name)
 
+    def test_what_lies_aside_is_found_and_comes_back(self, blobs: Blobs) -> None:
+        """Readers and writers do not notice that a collection put something aside; deleted is deleted."""
+        digest = blobs.put(b"put aside")
+        for ask in (blobs.get, blobs.has, blobs.size, lambda _: blobs.put(b"put aside")):
+            blobs.trash.put_aside(digest, "1700000000000")
+            assert list(blobs.hashes()) == []
+            assert [one.digest for one in blobs.trash.entries()] == [digest]
+            assert ask(digest)
+            assert list(blobs.hashes()) == [digest]
+        for one in blobs.trash.entries():
+            blobs.trash.delete(one)
+        assert blobs.get(digest) == b"put aside", "the copy that was written anew is another"
+        blobs.trash.put_aside(digest, "1700000000001")
+        (one,) = blobs.trash.entries()
+        blobs.trash.bring_back(one)
+        blobs.trash.put_aside(digest, "1700000000002")
+        for left in blobs.trash.entries():
+            blobs.trash.delete(left)
+        assert not blobs.has(digest)
+
     def test_documents_are_replaced_whole(self, blobs: Blobs) -> None:
         """The newest is read, and its tag differs."""
         assert blobs.document_tag("routing/table.json") is None

@@ -13,7 +13,7 @@ from ..ground.core.later import numpy as np
 from ..ground.core.later import polars as pl
 from ..prepare.columns import from_frame
 from ..prepare.transform import FittedTransform
-from .adapters import lightgbm, sklearn
+from .adapters import lightgbm, sklearn, torch, xgboost
 from .records import Candidate, Study
 
 SAMPLE_ROWS = 500
@@ -33,8 +33,9 @@ def candidate(
 ) -> Candidate:
     """Return what Modelloop judges, registers and serves.
 
-    `model` is a fitted LightGBM Booster or estimator, or a scikit-learn estimator or pipeline; its task (binary or
-    regression) is asked of itself. It must have been trained on `transform.apply(...)` of `train`, which is float32.
+    `model` is a fitted LightGBM or XGBoost booster or estimator, a scikit-learn estimator or pipeline, or a torch
+    module of one output; its task (binary or regression) is asked of itself. It must have been trained on
+    `transform.apply(...)` of `train`, which is float32.
     `train` and `holdout` hold raw columns, the label and the event time `time`; `holdout` also the columns to slice by.
     `params` (JSON values) are for the card; left out, they are the best trial's of `study`.
 
@@ -49,12 +50,13 @@ def candidate(
     sample = _sample(train.select(names), holdout.select(names))
     expected = adapter.predict(model, transform.apply(from_frame(sample, names)))
     labels = train[label].cast(pl.Float64)
+    native = adapter.native(model)
     chosen = params if params is not None else study.params if study is not None else {}
     return Candidate(
         transform=transform,
         onnx=adapter.to_onnx(model, len(transform.names), kind),
-        native=adapter.native(model),
-        native_format=adapter.FORMAT,
+        native=native,
+        native_format=adapter.FORMAT if native else "",
         holdout=holdout,
         label=label,
         time=time,
@@ -71,13 +73,13 @@ def candidate(
 
 
 def _adapter(model: object) -> ModuleType:
-    for adapter in (lightgbm, sklearn):
+    for adapter in (lightgbm, xgboost, torch, sklearn):
         if adapter.knows(model):
             return adapter
     kind = type(model)
     raise InvalidInput(
         f"A model of type {kind.__module__}.{kind.__qualname__} cannot be exported.",
-        hint="LightGBM and scikit-learn models can.",
+        hint="LightGBM, XGBoost, scikit-learn and torch models can.",
     )
 
 

@@ -14,7 +14,7 @@ from ..prepare.records import Columns, InputColumn, Matrix
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-_REFUSALS = (
+REFUSALS = (
     state.Fail,
     state.InvalidArgument,
     state.InvalidGraph,
@@ -47,7 +47,7 @@ class Scorer:
 
     def __init__(self, transform: Prepares, onnx: bytes) -> None:
         self.transform = transform
-        self._session = _session(onnx)
+        self._session = open_session(onnx)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(float)":
             raise InvalidInput(
@@ -70,7 +70,8 @@ class Scorer:
         return np.asarray(found, dtype=np.float64).reshape(len(matrix))
 
 
-def _session(onnx: bytes) -> ort.InferenceSession:
+def open_session(onnx: bytes) -> ort.InferenceSession:
+    """Load a graph for one thread; raises InvalidInput for bytes that are no model."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1  # one process, one core: threads only add jitter at these sizes
     options.inter_op_num_threads = 1
@@ -80,5 +81,5 @@ def _session(onnx: bytes) -> ort.InferenceSession:
     options.enable_cpu_mem_arena = False
     try:
         return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    except _REFUSALS as error:
+    except REFUSALS as error:
         raise InvalidInput(f"These bytes are not an ONNX model that can be loaded: {error}.") from error

@@ -5,7 +5,7 @@
 from .branching import branch, branches, diff, drop_branch, merge, restore, tag, tags, untag
 from .erasing import erase, erasures, tainted_runs
 from .intake import ingest
-from .keeping import prune, sweep
+from .keeping import held_in_rows, prune, sweep
 from .peeking import first_rows, proposed
 from .quarantine import Readmission, correct, drop, readmit
 from .reading import arrivals, datasets, item, quarantined, read, refused, report, resolve, version, versions
@@ -23,6 +23,7 @@ __all__ = [
     "erase",
     "erasures",
     "first_rows",
+    "held_in_rows",
     "ingest",
     "item",
     "merge",

@@ -111,6 +111,11 @@ def _named_in_facts(connection: Connection, among: Collection[str]) -> set[str]:
     return set(among) & found
 
 
+def held_in_rows(ctx: Context, among: Collection[str]) -> set[str]:
+    """Return those of some hashes that rows of any version or arrival hold: items of binary columns."""
+    return _named_in_rows(ctx, set(among))
+
+
 def _named_in_rows(ctx: Context, among: set[str]) -> set[str]:
     """Return those of some hashes that rows hold: items of binary columns, also of rows that were set aside."""
     if not among:

@@ -22,9 +22,6 @@ SECONDS = 1800.0
 """That a query may take."""
 
 
-_FAULTS = (sqlite3.Error, ValueError, TimeoutError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
-
-
 def read_sql(asked: Asked) -> Reading:
     """Return the query's answer as one item; none if it is known, or if nothing is beyond the cursor."""
     source = asked.source
@@ -56,7 +53,13 @@ def _answer(asked: Asked, credentials: Credentials) -> Answer:
         return answer
     except postgres.Away as away:
         error = _said(asked, StoreUnavailable, "cannot be reached", _first(credentials, away))
-    except _FAULTS as refused:
+    except (
+        sqlite3.Error,
+        ValueError,
+        TimeoutError,
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+    ) as refused:
         error = _said(asked, DataRefused, "was refused by its database", _first(credentials, refused))
     raise error
 

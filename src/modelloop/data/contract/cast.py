@@ -17,7 +17,7 @@ from typing import Any
 from ...ground.core.later import polars as pl
 from ..formats.text import BLANK, finite, first_try, integral, second_try
 from ..settings import ColumnType
-from ..types import TYPES
+from ..types import type_of
 
 Put = Callable[[bytes], str]
 """Keeps bytes, and returns the hash under which they are found."""
@@ -63,7 +63,7 @@ def cast(
     Whatever `wrong_types` names is a mistake of the caller.
     """
     held = raw.schema
-    odd = {name for name, kind in types.items() if held[name] != TYPES[kind] or kind is ColumnType.BINARY}
+    odd = {name for name, kind in types.items() if held[name] != type_of(kind) or kind is ColumnType.BINARY}
     odd |= _unclean(raw, [name for name in types if name not in odd])
     if not odd:
         return Typed(raw if raw.columns == list(types) else raw.select(list(types)), {})
@@ -102,7 +102,7 @@ def _column(raw: pl.Series, kind: ColumnType, put: Put | None, is_kept: bool) ->
         return _read(raw if raw.dtype == pl.String else raw.cast(pl.String), kind)
     made = _value(pl.col(raw.name), raw.dtype, kind)
     assert made is not None, f"{raw.name} passed wrong_types"
-    return raw.to_frame().select(made.cast(TYPES[kind]).alias(raw.name)).to_series()
+    return raw.to_frame().select(made.cast(type_of(kind)).alias(raw.name)).to_series()
 
 
 def _kept(raw: pl.Series, put: Put | None, is_kept: bool) -> pl.Series:
@@ -152,7 +152,7 @@ def _misfits(raw: pl.Series, made: pl.Series, kind: ColumnType) -> Misfits | Non
 def _value(source: pl.Expr, dtype: pl.DataType, target: ColumnType) -> pl.Expr | None:
     """Return values that are no text as the target type, null where one does not fit; None if none ever can."""
     if dtype == pl.Null:
-        return source.cast(TYPES[target])
+        return source.cast(type_of(target))
     if dtype.is_numeric():
         return _from_numbers(source, dtype, target)
     if dtype == pl.Boolean:

@@ -16,9 +16,9 @@ from ..insight.changes import changes
 from ..insight.describe import Summary, stats, summaries
 from ..records import CheckResult, Level, Report, Schema
 from ..settings import ContractSettings, Severity
-from ..types import TYPES
+from ..types import type_of
 from .checks.aids import Aids
-from .checks.aside import BAD, as_it_came, kept, rows_aside, without
+from .checks.aside import as_it_came, kept, no_rows_aside, rows_aside, without
 from .checks.custom import ask, custom_checks
 from .checks.examine import Examination, Examined, shielded
 from .checks.plan import Plan, plan
@@ -81,7 +81,7 @@ class Judge:
             self._files[file] = None
         if any(check.stops for check in shape):
             self._sum.unread += len(raw)
-            return Sorted(self._nothing(), BAD)
+            return Sorted(self._nothing(), no_rows_aside())
         where = Where(file, first_row)
         return self._sort(self._examination.batch(raw, where), where)
 
@@ -128,7 +128,7 @@ class Judge:
         return CheckResult("bad_rows", "", Level.TABLE, aside if share > most else 0, said)
 
     def _nothing(self) -> pl.DataFrame:
-        return pl.DataFrame(schema={name: TYPES[kind] for name, kind in self._todo.types.items()})
+        return pl.DataFrame(schema={name: type_of(kind) for name, kind in self._todo.types.items()})
 
     def _sort(self, seen: Examined, where: Where) -> Sorted:
         aside = rows_aside(seen.marks)
@@ -141,7 +141,7 @@ class Judge:
         self._sum.aside += len(aside)
         self._describe(good, seen)
         if not len(aside):
-            return Sorted(good, BAD)
+            return Sorted(good, no_rows_aside())
         told = reasons([*seen.marks, *own]).join(
             aside.alias("row").to_frame(), on="row", how="semi", maintain_order="left"
         )

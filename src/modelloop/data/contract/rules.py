@@ -10,7 +10,7 @@ from ...ground.core.later import polars as pl
 from ...ground.core.toml import plain
 from ..records import Schema
 from ..settings import ColumnType, ContractSettings
-from ..types import TYPES
+from ..types import type_of
 from .conditions import condition
 from .promises import mistakes
 
@@ -38,13 +38,13 @@ def check_contract(contract: ContractSettings) -> None:
 
 def conditions(contract: ContractSettings) -> dict[str, pl.Expr]:
     """Return the conditions by name, each true where a row meets it; raises ContractInvalid."""
-    types = {name: TYPES[column.type] for name, column in contract.columns.items()}
+    types = {name: type_of(column.type) for name, column in contract.columns.items()}
     return {name: condition(one.condition, types) for name, one in contract.rows.items()}
 
 
 def condition_mistakes(texts: Mapping[str, str], columns: Mapping[str, ColumnType]) -> Iterator[tuple[str, str]]:
     """Walk the names of conditions that cannot be evaluated over these columns, each with the reason."""
-    types = {name: TYPES[kind] for name, kind in columns.items()}
+    types = {name: type_of(kind) for name, kind in columns.items()}
     for name, text in texts.items():
         try:
             condition(text, types)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...ground.core.later import polars as pl
 from ..settings import ColumnType
-from ..types import TYPES
+from ..types import type_of
 
 BLANK = ["", "na", "n/a", "nan", "null", "none"]
 """Text, in any case and with spaces around it, that stands for a missing value."""
@@ -38,7 +38,7 @@ def first_try(text: pl.Series, kind: ColumnType) -> pl.Series:
 def second_try(text: pl.Series, kind: ColumnType) -> pl.Series:
     """Read with care: spaces around, 3.0 for 3, yes and no, every way to write ISO 8601."""
     made = _WITH_CARE[kind](_name(text).str.strip_chars())
-    return _of_expression(text, made).cast(TYPES[kind])
+    return _of_expression(text, made).cast(type_of(kind))
 
 
 def integral(number: pl.Expr) -> pl.Expr:
@@ -70,7 +70,7 @@ def _of_moments(text: pl.Series, kind: ColumnType) -> pl.Series:
     for form in _WRITTEN[kind]:
         if len(few) and not _by_form(few, kind, form).null_count():
             return _by_form(text, kind, form)
-    return pl.Series(text.name, [None], dtype=TYPES[kind]).new_from_index(0, len(text))
+    return pl.Series(text.name, [None], dtype=type_of(kind)).new_from_index(0, len(text))
 
 
 def _by_form(text: pl.Series, kind: ColumnType, form: str) -> pl.Series:

@@ -35,7 +35,6 @@ _HEAD = 65_536
 _FEW = 4096
 """Distinct values in the head of a column, up to which it is expected to have them all."""
 _LARGEST = sys.float_info.max
-_NUMBER_TYPES = (pl.Date, pl.Datetime, pl.Time, pl.Duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +155,7 @@ def kind_of(dtype: pl.DataType) -> str:
     """Return what a column of this type is compared as: number, time, category or none."""
     if dtype.is_numeric():
         return "number"
-    if isinstance(dtype, _NUMBER_TYPES):
+    if isinstance(dtype, pl.Date | pl.Datetime | pl.Time | pl.Duration):
         return "time"
     return "category" if isinstance(dtype, pl.String | pl.Boolean | pl.Categorical | pl.Enum) else "none"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from ...ground.core.later import polars as pl
 from ..records import Part, QuarantinedRow, Schema
 from ..settings import ColumnType
-from ..types import TYPES
+from ..types import type_of
 
 
 def scan(parts: Sequence[tuple[Part, Path | bytes]], schema: Schema) -> pl.LazyFrame:
@@ -41,4 +41,4 @@ def _scan(part: Part, where: Path | bytes, schema: Schema) -> pl.LazyFrame:
 
 
 def _type(word: str) -> pl.DataType:
-    return TYPES[ColumnType(word)]
+    return type_of(ColumnType(word))

@@ -15,14 +15,14 @@ from ...ground.core.records import Event, Verdict
 from ...ground.store import audit
 from ...ground.store.context import Context
 from ...register import actions as register
-from ...register.records import ModelVersion
+from ...register.records import Kind, ModelVersion
 from .. import tables
 from ..evidence import gather, spread
 from ..records import Live, Rollout, Stage, StageVerdict
 from ..rollout import OVER, first_stage, move, settled, withdrawn
 from ..settings import EndpointSettings
 from ..verdict import BETTER, NOT_YET, judge_canary, judge_check, judge_shadow
-from .publishing import policy_of, publish, reports, settle, to_rollout
+from .publishing import follow, policy_of, publish, reports, settle, to_rollout
 
 if TYPE_CHECKING:
     from ...project import Project
@@ -34,6 +34,7 @@ def start_rollout(
     """Begin to bring a version to an endpoint. One rollout at a time; the same one again is the one that runs.
 
     Raises RolloutRefused unless the gates said PASS (`skip_gates`: a person answers for it, and the audit log says so).
+    A version that came as a folder has met no gates: its rollout stops until a person approves it.
     """
     settings = _settings(project, endpoint)
     chosen = register.get_version(ctx, version)
@@ -68,7 +69,13 @@ def _check_version(version: ModelVersion, settings: EndpointSettings, *, skip_ga
             f"{version.name} is no version of {settings.model!r}, whose versions answer here.",
             hint="Change the endpoint's model in the project file, or choose another version.",
         )
-    if version.verdict is not Verdict.PASS and not skip_gates:
+    if version.package is None:
+        why = version.refusal or "no package was made of it yet"
+        raise RolloutRefused(
+            f"{version.name} cannot be served: {why[:1].lower()}{why[1:]}",
+            hint=f"`modelloop models show {version.name}` says what it holds, `modelloop models convert` tries again.",
+        )
+    if version.verdict is not Verdict.PASS and version.kind is not Kind.MLFLOW and not skip_gates:
         raise RolloutRefused(
             f"The gates' verdict on {version.name} is {version.verdict!s}, not pass.",
             hint="See its gates with `modelloop models`; a person may answer for it by skipping the gates.",
@@ -97,12 +104,14 @@ def _insert(
     else:
         tables.change(connection, tables.endpoint, {"name": endpoint}, served)
     now, policy = ctx.now(), settings.rollout
+    if version.verdict is not Verdict.PASS and version.kind is Kind.MLFLOW:
+        policy = replace(policy, approval=True)
     row: dict[str, Any] = {
         "id": ctx.id("rollout"),
         "endpoint": endpoint,
         "champion": champion,
         "challenger": version.name,
-        "digest": version.digest,
+        "digest": version.package,
         "stage": str(first_stage(champion, policy)),
         "step": 0,
         "started_at": now,
@@ -117,6 +126,7 @@ def _insert(
     tables.insert(connection, tables.rollout, [row])
     generation = settle(connection, ctx)
     tables.change(connection, tables.rollout, {"id": row["id"]}, {"generation": generation})
+    follow(connection, ctx, endpoint, f"rollout {row['id']}: {reason}")
     found = tables.find(connection, tables.rollout, id=row["id"])
     assert found is not None
     return to_rollout(found)
@@ -199,9 +209,17 @@ def _write(ctx: Context, before: Rollout, after: Rollout, **more: Any) -> None:
             _go_live(connection, ctx, after)
         if moved:
             tables.change(connection, tables.rollout, {"id": before.id}, {"generation": settle(connection, ctx)})
+            follow(connection, ctx, after.endpoint, _why(after))
             audit.append(connection, ctx, _transition(before, after))
     if moved:
         publish(ctx)
+
+
+def _why(rollout: Rollout) -> str:
+    """Return why a rollout stands where it does, for the history of aliases."""
+    said = settled(rollout)[-1:]
+    reason = rollout.reason if rollout.stage is Stage.LIVE or not said else said[0].reason
+    return f"rollout {rollout.id}, {rollout.stage}: {reason}"
 
 
 def _transition(before: Rollout, after: Rollout) -> Event:
@@ -287,7 +305,7 @@ def rollback(ctx: Context, endpoint: str, *, to: str | None = None, reason: str)
 
 def _replace_champion(ctx: Context, place: RowMapping, target: RowMapping, reason: str) -> None:
     endpoint, version = place["name"], target["version"]
-    digest = register.get_version(ctx, version).digest
+    digest = register.get_version(ctx, version).package
     with ctx.db.transaction() as connection:
         expected = {"name": endpoint, "champion": place["champion"]}
         if not tables.change(connection, tables.endpoint, expected, {"champion": version, "digest": digest}):
@@ -298,6 +316,7 @@ def _replace_champion(ctx: Context, place: RowMapping, target: RowMapping, reaso
             connection, Live(endpoint, version, target["before"], ctx.now(), event_time, None, why, ctx.actor.name)
         )
         settle(connection, ctx)
+        follow(connection, ctx, endpoint, why)
         facts = {"from": place["champion"], "to": version, "reason": reason}
         audit.append(connection, ctx, Event("rollback", f"endpoint:{endpoint}", facts))
     publish(ctx)

@@ -9,6 +9,8 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from ...ground.core.errors import BlobMissing, InvalidInput
 from ...ground.store.context import Context
+from ...register import actions as register
+from ...register.records import Routed
 from .. import tables
 from ..records import Arm, GatewayReport, Rollout, Route, RoutingTable, Stage, StageVerdict
 from ..rollout import Served, route
@@ -60,6 +62,16 @@ def settle(connection: Connection, ctx: Context) -> int:
     generation = int(stored["generation"]) + 1
     tables.change(connection, tables.routing, {"id": 1}, {"generation": generation, "routes": wanted, "at": ctx.now()})
     return generation
+
+
+def follow(connection: Connection, ctx: Context, endpoint: str, why: str) -> None:
+    """Let the register's champion and challenger be what the facts say of an endpoint, within the same transaction."""
+    place = tables.find(connection, tables.endpoint, name=endpoint)
+    rolling = tables.open_rollouts(connection, endpoint)
+    event_time, _ = tables.watermarks(connection, endpoint)
+    champion = place["champion"] if place else None
+    challenger = rolling[0]["challenger"] if rolling else None
+    register.route_moved(connection, ctx, Routed(endpoint, champion, challenger, event_time, why))
 
 
 def _plain(wanted: tuple[Route, ...]) -> list[Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...ground.core.errors import InvalidInput
+from ...ground.core.later import needed
 from ...ground.core.later import numpy as np
 from ...prepare.records import Matrix
 from . import graph
@@ -14,7 +18,9 @@ from . import graph
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-FORMAT = ""
+FORMAT = "skops"
+_SCHEMA = "schema.json"
+_ADDRESS = re.compile(r'"(?:__id__": |file": ")(\d+)')
 
 
 def knows(model: object) -> bool:
@@ -56,9 +62,37 @@ def to_onnx(model: Any, features: int, kind: str) -> bytes:
     return graph.one_score(converted, column=1 if kind == "binary" else None)
 
 
-def native(model: Any) -> bytes:  # noqa: ARG001 - the seam's signature
-    """Return nothing: scikit-learn has no safe format of its own."""
-    return b""
+def native(model: Any) -> bytes:
+    """Return the estimator as skops writes it: data and names of types, no code; nothing for one that it cannot write.
+
+    Equal estimators give equal bytes.
+    """
+    skops = needed("skops.io", "ml")
+    try:
+        return steady(skops.dumps(model))
+    except (TypeError, AttributeError):  # UnsupportedTypeException is a TypeError
+        return b""
+
+
+def steady(data: bytes) -> bytes:
+    """Return a skops file with the addresses of objects, and the time, taken out of it."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    schema = members.pop(_SCHEMA).decode()
+    order = {found: str(at) for at, found in enumerate(dict.fromkeys(_ADDRESS.findall(schema)))}
+
+    def renamed(match: re.Match[str]) -> str:
+        return match[0].replace(match[1], order[match[1]])
+
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        new = {
+            order.get(name.split(".")[0], name.split(".")[0]) + name[len(name.split(".")[0]) :]: body
+            for name, body in members.items()
+        }
+        for name, body in (*sorted(new.items()), (_SCHEMA, _ADDRESS.sub(renamed, schema).encode())):
+            archive.writestr(zipfile.ZipInfo(name), body, zipfile.ZIP_DEFLATED)
+    return made.getvalue()
 
 
 def importance(model: Any, names: tuple[str, ...]) -> Mapping[str, float]:

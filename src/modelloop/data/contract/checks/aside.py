@@ -12,8 +12,10 @@ from ..cast import Misfits
 from .plan import Plan
 from .rows import Mark
 
-BAD = pl.DataFrame(schema={"file": pl.String, "row": pl.Int64, "reasons": pl.List(pl.String), "values": pl.String})
-"""What rows set aside look like: their reasons, and their values as JSON."""
+
+def no_rows_aside() -> pl.DataFrame:
+    """Return what rows set aside look like (their reasons, and their values as JSON), without a row."""
+    return pl.DataFrame(schema={"file": pl.String, "row": pl.Int64, "reasons": pl.List(pl.String), "values": pl.String})
 
 
 def rows_aside(marks: Sequence[Mark]) -> pl.Series:

@@ -8,13 +8,11 @@ from ....ground.core.later import numpy as np
 from ....ground.core.later import polars as pl
 from .rows import Mark
 
-_EMPTY = pl.DataFrame(schema={"row": pl.UInt32, "reasons": pl.List(pl.String)})
-
 
 def reasons(marks: Sequence[Mark]) -> pl.DataFrame:
     """Return row (from 0, ascending) and reasons, for each row that broke something."""
     if not marks:
-        return _EMPTY
+        return pl.DataFrame(schema={"row": pl.UInt32, "reasons": pl.List(pl.String)})
     told = pl.Series("reasons", [reason(one) for one in marks])
     which = pl.Series(np.repeat(np.arange(len(marks), dtype=np.uint32), [len(one.rows) for one in marks]))
     rows = pl.concat([one.rows for one in marks]).alias("row")

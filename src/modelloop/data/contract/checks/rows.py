@@ -55,7 +55,11 @@ def personal_marks(frame: pl.DataFrame, todo: Plan, told: Measured, holds: Holds
             rows = holds(values).fill_null(value=False).arg_true()
         else:
             named = distinct.filter(holds(distinct).fill_null(value=False))
-            rows = values.is_in(named.implode()).fill_null(value=False).arg_true() if len(named) else _NO_ROWS
+            rows = (
+                values.is_in(named.implode()).fill_null(value=False).arg_true()
+                if len(named)
+                else pl.Series(dtype=pl.UInt32)
+            )
         if len(rows):
             yield Mark(check, rows)
 
@@ -84,6 +88,3 @@ def _broken(todo: Plan, told: Measured) -> Iterator[tuple[RowCheck, pl.Expr]]:
                 expression = check.by_facts(facts) if check.by_facts is not None else check.broken
                 assert expression is not None, f"{check.check} has an expression"
                 yield check, expression
-
-
-_NO_ROWS = pl.Series(dtype=pl.UInt32)

@@ -68,7 +68,7 @@ def repeated(keys: Keys) -> tuple[pl.Series, pl.Series, Prints]:
     ordered = np.sort(keys.prints)
     twice = _twice(ordered)
     if not len(twice):
-        return _NONE, _NONE, ordered
+        return _none(), _none(), ordered
     suspects = _places(keys.prints, twice)
     some = keys.frame[suspects].select(pl.struct(pl.all()).alias("key")).select(
         pl.col("key").is_duplicated().alias("any"), (~pl.col("key").is_first_distinct()).alias("later")
@@ -106,7 +106,7 @@ class Seen:
         hits = [ordered[_within(run, ordered)] for run in self._runs if len(run)]
         known = np.unique(np.concatenate(hits)) if hits else ordered[:0]
         if not len(known):
-            return _NONE
+            return _none()
         places = _places(keys.prints, known)
         if _exact(keys.frame):
             return places
@@ -184,7 +184,8 @@ def _within(run: Prints, ordered: Prints) -> npt.NDArray[np.bool_]:
     return np.asarray(run[at] == ordered)
 
 
-_NONE = pl.Series(dtype=pl.UInt32)
+def _none() -> pl.Series:
+    return pl.Series(dtype=pl.UInt32)
 
 
 def both(one: pl.Series, other: pl.Series) -> pl.Series:

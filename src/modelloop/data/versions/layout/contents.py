@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from ....ground.core.later import numpy as np
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 FOLDS = 32
 Words: TypeAlias = "npt.NDArray[np.uint64]"
 
-_MULTIPLIERS: Words = np.random.Generator(np.random.PCG64(20260301)).integers(
-    0, 2**64, FOLDS, dtype=np.uint64
-) | np.uint64(1)
-"""Odd, so that a difference in one value is never folded away. What was hashed before depends on them."""
+
+@cache
+def _multipliers() -> Words:
+    """Odd, so that a difference in one value is never folded away. What was hashed before depends on them."""
+    drawn = np.random.Generator(np.random.PCG64(20260301)).integers(0, 2**64, FOLDS, dtype=np.uint64)
+    return np.asarray(drawn | np.uint64(1))
 
 
 def content_of(columns: Iterable[pl.Series]) -> str:
@@ -37,6 +40,6 @@ def content_of(columns: Iterable[pl.Series]) -> str:
         hashed = column.hash(seed=0).rechunk().to_numpy()
         stretch = len(hashed) // FOLDS
         table = hashed[: FOLDS * stretch].reshape(FOLDS, stretch)
-        digest.update(np.ascontiguousarray(np.einsum("nm,n->m", table, _MULTIPLIERS)).data)
+        digest.update(np.ascontiguousarray(np.einsum("nm,n->m", table, _multipliers())).data)
         digest.update(hashed[FOLDS * stretch :].data)
     return digest.hexdigest()

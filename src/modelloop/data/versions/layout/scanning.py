@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING
 
-from polars.io.plugins import register_io_source
-
 from ....ground.core.later import numpy as np
 from ....ground.core.later import polars as pl
 from ...records import Part, Schema
@@ -59,7 +57,9 @@ def scan_pieces(pieces: Sequence[Piece], schema: Schema, store: Store) -> pl.Laz
         if plain:
             frames.extend(_plain(list(alike), schema, store) for _, alike in groupby(run, key=_alike))
         else:
-            frames.append(register_io_source(_Source(run, schema, store), schema=dtypes(schema), is_pure=True))
+            frames.append(
+                pl.io.plugins.register_io_source(_Source(run, schema, store), schema=dtypes(schema), is_pure=True)
+            )
     if not frames:
         return pl.LazyFrame(schema=dtypes(schema))
     return frames[0] if len(frames) == 1 else pl.concat(frames)

@@ -9,14 +9,14 @@ from ....ground.core.errors import InvalidInput
 from ....ground.core.later import polars as pl
 from ...records import Part, Schema
 from ...settings import ColumnType
-from ...types import TYPES
+from ...types import type_of
 
 _WIDER = {("integer", "float"), ("date", "time"), ("string", "binary")}
 
 
 def dtype(word: str) -> pl.DataType:
     """Return the Polars type of a contract's type."""
-    return TYPES[ColumnType(word)]
+    return type_of(ColumnType(word))
 
 
 def dtypes(schema: Schema) -> dict[str, pl.DataType]:
