@@ -1,6 +1,8 @@
-"""Before the tests: see to it that a browser is there. Installs one where it may, else says what is missing.
+"""Before the tests: see to it that a browser is there, and in CI that the real MLflow client is on its way.
 
-All other servers of the tests come as wheels. Runs under a bare Python; instant where there is nothing to do.
+Installs a browser where it may, else says what is missing; all other servers of the tests come as wheels. MLflow's
+environment is built in the background: the tests that need it come late. Runs under a bare Python; instant where there
+is nothing to do.
 """
 
 from __future__ import annotations
@@ -56,8 +58,21 @@ def say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
+def begin_mlflow() -> None:
+    """Begin to build MLflow's environment (tests/mlflow_client.py) and go on; whoever needs it waits for its end."""
+    peers = Path(__file__).parent.parent / "build" / "peers"
+    peers.mkdir(parents=True, exist_ok=True)
+    script = Path(__file__).with_name("mlflow_client.py")
+    with (peers / "mlflow.log").open("wb") as log:
+        subprocess.Popen(
+            [sys.executable, script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+
+
 def main() -> int:
     """Never fail: a test that needs what is missing says so itself, and fails where CI=true."""
+    if os.environ.get("CI") == "true":
+        begin_mlflow()
     if browser():
         return 0
     if may_install():

@@ -1,4 +1,4 @@
-"""The control process: the API and the page, on uvicorn."""
+"""The control process: the API, the page, and the MLflow-compatible API, on uvicorn."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from . import app
 from .ground.core.errors import AddressRefused
 from .ground.core.records import Actor
 from .ground.core.settings import Settings
+from .mlflow.desk import open_desk
+from .mlflow.face import Face
+from .mlflow.routes import ROUTES as MLFLOW_ROUTES
+from .train.tracking.writer import Writer
 from .web.pages import environment
 from .web.routes import ROUTES
 from .web.session import Doorkeeper
@@ -31,7 +35,8 @@ def asgi(project_dir: Path, settings: Settings) -> Guarded:
     names = hosts(settings)
     door = Doorkeeper(app.secret_token(settings), settings.token_file.parent)
     site = Site(ctx, project, project_dir, door, names, environment())
-    return Guarded(build(site, ROUTES), names)
+    face = Face(ctx, door, open_desk(Writer(ctx)), MLFLOW_ROUTES)
+    return Guarded(build(site, ROUTES), names, face)
 
 
 def serve(project_dir: Path, settings: Settings) -> None:
@@ -42,6 +47,7 @@ def serve(project_dir: Path, settings: Settings) -> None:
             log_level=settings.log_level,
             access_log=False,
             server_header=False,
+            http="httptools",
             timeout_graceful_shutdown=3,
             lifespan="off",
         )

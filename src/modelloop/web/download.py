@@ -6,11 +6,12 @@ what is shown is shown in a sandbox without scripts, forms, and network, in an o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 
 SANDBOX = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
@@ -35,8 +36,8 @@ class Download:
     """What an action returns in place of JSON."""
 
     name: str
-    data: bytes | Path
-    """Large content is named, and sent piece by piece."""
+    data: bytes | Path | Iterator[bytes]
+    """Large content is named, or comes in pieces, and is sent piece by piece."""
     shown: bool = False
     """To be looked at, not to be saved; holds only for kinds that a browser shows."""
 
@@ -57,4 +58,6 @@ def sent(found: Download) -> Response:
     media = kind or "application/octet-stream"
     if isinstance(found.data, Path):
         return FileResponse(found.data, media_type=media, headers=headers)
-    return Response(found.data, media_type=media, headers=headers)
+    if isinstance(found.data, bytes):
+        return Response(found.data, media_type=media, headers=headers)
+    return StreamingResponse(found.data, media_type=media, headers=headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -98,5 +99,5 @@ def interval(thing: Any) -> str:
 
 def version_link(name: str) -> str:
     """Return the page of `model:number`."""
-    model, _, number = name.partition(":")
-    return f"/models/{model}/{number}"
+    model, _, number = name.rpartition(":")
+    return f"/models/{quote(model, safe='')}/{number}"

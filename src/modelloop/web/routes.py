@@ -10,8 +10,8 @@ from typing import Any
 from ..data import routes as data
 from ..deploy import actions as deploying
 from ..deploy import routes as deploy
+from ..evaluate import routes as evaluate
 from ..govern import routes as govern
-from ..ground.core.ids import check_name
 from ..ground.core.rights import Right
 from ..ground.flow import actions as flow
 from ..ground.http import Call, Page, Route, number
@@ -20,10 +20,12 @@ from ..monitor import routes as monitor
 from ..register import actions as register
 from ..register import manifest
 from ..register import routes as models
+from ..register.names import check_model
+from ..register.records import ModelVersion
 from ..retrain import actions as retrain
 from ..retrain import routes as episodes
 from ..train import routes as runs
-from . import datasets, spending, wall, working
+from . import datasets, experiments, spending, tracked, wall, working
 from .facts import gather, rollout_or_none
 from .forms import Form
 from .pages import figure
@@ -52,10 +54,12 @@ def episode(call: Call) -> dict[str, Any]:
 
 def model(call: Call) -> dict[str, Any]:
     """Show one version: facts, gates, model card."""
-    name = f"{check_name(call.path['model'], 'model')}:{number(call.path['number'], 'version')}"
+    name = f"{check_model(call.path['model'])}:{number(call.path['number'], 'version')}"
     version = register.get_version(call.ctx, name)
-    package = manifest.open_package(call.ctx.blobs, version.digest)
-    evaluation = json.loads(manifest.read_file(call.ctx.blobs, package, "evaluation.json"))
+    evaluation: dict[str, Any] = {}
+    if version.package is not None:
+        package = manifest.open_package(call.ctx.blobs, version.package)
+        evaluation = json.loads(manifest.read_file(call.ctx.blobs, package, "evaluation.json"))
     trained = [str(moment)[:10] for moment in (version.trained_from, version.trained_until) if moment]
     facts = {
         "headline metric": figure(version.headline),
@@ -63,7 +67,11 @@ def model(call: Call) -> dict[str, Any]:
         "registered": str(version.made_at)[:16],
         "by": version.made_by,
         "run": version.run or "–",
-        "package": version.digest[:12],
+        "content": version.digest[:12],
+        "aliases": ", ".join(version.aliases) or "–",
+        "format": str(version.kind),
+        "safe": _safety(version),
+        "served": "can be" if version.package else version.refusal or "nobody has tried to convert it yet",
     }
     return {
         **{field: getattr(version, field) for field in version.__slots__},
@@ -73,6 +81,13 @@ def model(call: Call) -> dict[str, Any]:
         "evaluation": evaluation,
         "card": register.card(call.ctx, name),
     }
+
+
+def _safety(version: ModelVersion) -> str:
+    if not version.unsafe:
+        return "yes: nothing in it can run code"
+    allowed = f"{version.opted_in} allowed it to be read, in a process of its own" if version.opted_in else "never read"
+    return f"no: it holds a pickle, which can run anything; {allowed}"
 
 
 _FORMS = {
@@ -99,6 +114,11 @@ PAGES: tuple[Route, ...] = (
     Route("GET", "/pages/runs", working.runs, Right.READ, Page("/runs", "runs.html")),
     Route("GET", "/pages/runs/{id}", working.run, Right.READ, Page("/runs/{id}", "run.html")),
     Route("GET", "/runs/{id}/artifact", working.artifact, Right.READ),
+    Route("GET", "/pages/experiments", experiments.listing, Right.READ, Page("/experiments", "experiments.html")),
+    Route("GET", "/pages/experiments/{name}", experiments.board, Right.READ, Page("/experiments/{name}", "board.html")),
+    Route("GET", "/pages/compare", experiments.compare, Right.READ, Page("/compare", "compare.html")),
+    Route("GET", "/pages/tracked/{id}", tracked.run, Right.READ, Page("/tracked/{id}", "tracked.html")),
+    Route("GET", "/tracked/{id}/file", tracked.file, Right.READ),
     Route("GET", "/pages/triggers", wall.triggers, Right.READ, Page("/triggers", "triggers.html")),
     Route("GET", "/pages/cost", wall.costs, Right.READ, Page("/cost", "cost.html")),
 )  # fmt: skip
@@ -109,6 +129,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/picture", whole, Right.READ, Page("/", "loop.html")),
     *data.ROUTES,
     *_with_forms(runs.ROUTES),
+    *evaluate.ROUTES,
     *models.ROUTES,
     Route("GET", "/models/{model}/{number}", model, Right.READ, Page("/models/{model}/{number}", "model.html")),
     *deploy.ROUTES,

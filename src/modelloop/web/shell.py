@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 import orjson
@@ -87,12 +88,25 @@ def build(site: Site, routes: Sequence[Route]) -> Starlette:
     )
 
 
+class Face(Protocol):
+    """Another API beside this one. It brings its own authentication, rights and headers; hosts and origins are ours."""
+
+    def serves(self, path: str) -> bool:
+        """Say whether a path is this face's."""
+        ...
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        ...
+
+
 class Guarded:
     """Wraps the application: refuses foreign hosts and origins, adds the protecting headers to every answer."""
 
-    def __init__(self, inner: Starlette, hosts: frozenset[str]) -> None:
+    def __init__(self, inner: Starlette, hosts: frozenset[str], face: Face | None = None) -> None:
         self._inner = inner
         self._hosts = hosts
+        self._face = face
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""
@@ -108,21 +122,34 @@ class Guarded:
             await send(message)
 
         try:
-            self._check(Request(scope))
+            self._check(scope)
         except ModelloopError as error:
             await _told(error)(scope, receive, shielded)
             return
-        await self._inner(scope, receive, shielded)
+        if self._face is not None and self._face.serves(scope["path"]):
+            await self._face(scope, receive, send)
+        else:
+            await self._inner(scope, receive, shielded)
 
-    def _check(self, request: Request) -> None:
-        host = request.headers.get("host", "")
-        if (_split(f"//{host}").hostname or "") not in self._hosts:
+    def _check(self, scope: Any) -> None:
+        host, origin = "", None
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value.decode("latin-1")
+            elif name == b"origin":
+                origin = value.decode("latin-1")
+        if _hostname(host) not in self._hosts:
             raise AddressRefused(
                 f"This site is not called {host[:100]!r}.", hint="Use the address `modelloop up` printed."
             )
-        origin = request.headers.get("origin")
-        if request.method not in _SAFE and origin is not None and _split(origin).netloc.lower() != host.lower():
+        if scope["method"] not in _SAFE and origin is not None and _split(origin).netloc.lower() != host.lower():
             raise Denied(f"A page of {origin[:100]!r} may not change anything here.")
+
+
+@lru_cache(maxsize=64)
+def _hostname(host: str) -> str:
+    """Return the name in a Host header: the same one comes with each request of a client."""
+    return _split(f"//{host}").hostname or ""
 
 
 def _split(address: str) -> SplitResult:
@@ -161,7 +188,7 @@ class _Endpoint:
             self.site.project,
             self.site.project_dir,
             _written(request.path_params),
-            _written(request.query_params),
+            _written({name: ",".join(request.query_params.getlist(name)) for name in request.query_params}),
             {} if request.method in _SAFE else await self.body(request),
         )
         return await run_in_threadpool(self.route.action, call)

@@ -33,6 +33,7 @@ def tell(episode: Episode, run: Run | None = None, rollout: Rollout | None = Non
         "signal_id": episode.signal,
         "gates": [_gate(gate) for gate in judged.get("gates") or ()],
         "quality": _quality(_part(judged, "headline")),
+        "own": [_own(own) for own in judged.get("own") or ()],
         "stages": stages(rolled if isinstance(rolled, list) else rolled.get("verdicts") or []),
         "run_state": str(run.state) if run else None,
         "run_numbers": _run_numbers(run),
@@ -95,6 +96,14 @@ def _quality(score: Mapping[str, Any]) -> str:
         return ""
     reach = "" if score.get("low") is None else f" ({figure(score['low'])} to {figure(score['high'])})"
     return f"{score.get('metric', '')} {figure(score['value'])}{reach} on {score.get('rows', 0):,} unseen rows"
+
+
+def _own(own: Mapping[str, Any]) -> dict[str, str]:
+    """Return one of the project's own metrics: what it came to, and what it means."""
+    metric, unit = own.get("metric") or {}, own.get("unit") or ""
+    told = _quality(own.get("score") or {}) or str(own.get("note") or "")
+    said = str((own.get("comparison") or {}).get("said") or "")
+    return {"text": told, "unit": unit, "meaning": str(metric.get("meaning", "")), "beside_champion": said}
 
 
 def _run_numbers(run: Run | None) -> list[tuple[str, str]]:
