@@ -19,7 +19,7 @@ from modelloop.data.contract.judge import Aids, Before, Judge
 from modelloop.data.contract.rules import check_contract
 from modelloop.data.records import Level, Report
 from modelloop.data.settings import ColumnSettings, ColumnType, ConditionSettings, ContractSettings, Severity
-from modelloop.data.types import TYPES
+from modelloop.data.types import type_of
 
 Row = dict[str, Any]
 Found = dict[tuple[str, str], list[int]]
@@ -45,7 +45,7 @@ KINDS = {
     "k": ColumnType.INTEGER, "n": ColumnType.INTEGER, "x": ColumnType.FLOAT, "s": ColumnType.STRING,
     "b": ColumnType.BOOLEAN, "d": ColumnType.DATE, "t": ColumnType.TIME,
 }  # fmt: skip
-RAW = {name: TYPES[kind] for name, kind in KINDS.items()}
+RAW = {name: type_of(kind) for name, kind in KINDS.items()}
 CONDITIONS = {"order": "n >= k", "either": "s = 'a' OR b", "late": "t > CAST(d AS TIMESTAMP)"}
 
 

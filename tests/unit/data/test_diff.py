@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from modelloop.data.records import DatasetVersion
 from modelloop.data.settings import ColumnSettings, ColumnType, ContractSettings, Personal
-from modelloop.data.types import TYPES
+from modelloop.data.types import type_of
 from modelloop.data.versions import layout
 from modelloop.data.versions.diff import (
     ColumnShift,
@@ -50,7 +50,7 @@ def keyed(old: pl.LazyFrame, new: pl.LazyFrame, key: Sequence[str], examples: in
         return hash_bytes(data)
 
     store = layout.Store(put, blobs.__getitem__, lambda _: None)
-    words = {dtype: str(kind) for kind, dtype in TYPES.items() if kind != "binary"}
+    words = {type_of(kind): str(kind) for kind in ColumnType if kind != "binary"}
     schema = tuple((name, words[dtype]) for name, dtype in old.collect_schema().items())
     first = layout.append((), old.collect(), schema, store)
     second = layout.replace(first, new.collect(), schema, key, store)

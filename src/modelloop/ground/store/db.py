@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.pool import PoolProxiedConnection
 
 from ..core.clock import utc
 from ..core.errors import StoreUnavailable
@@ -121,6 +122,18 @@ class Database:
                 yield connection
             finally:
                 connection.exec_driver_sql("PRAGMA query_only=OFF")
+
+    def driver(self) -> PoolProxiedConnection:
+        """Return the driver's own connection, in autocommit, for a thread that writes all the time.
+
+        It raises what the driver raises. Whoever takes it closes it, or calls `invalidate` after an error.
+        """
+        with self._answering():
+            found = self.engine.raw_connection()
+            if not self.is_sqlite:
+                found.rollback()
+                found.driver_connection.autocommit = True  # type: ignore[union-attr]
+        return found
 
     def close(self) -> None:
         """Close all connections."""

@@ -13,10 +13,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from ...ground.core.errors import InvalidInput, StoreUnavailable
 from ...ground.store.context import Context
-from .actions.logging import apply
+from .actions.logging import apply, apply_points
 from .records import Batch
 
 P = ParamSpec("P")
@@ -38,6 +39,7 @@ class Writer:
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
         self._woken = False
+        self._driver: PoolProxiedConnection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="modelloop-writer")
 
     def submit(self, batch: Batch) -> Future[None]:
@@ -63,6 +65,21 @@ class Writer:
     def close(self) -> None:
         """Write what was handed over, then end; afterwards `submit` raises StoreUnavailable."""
         self._thread.shutdown(wait=True)
+        if self._driver is not None:
+            self._driver.invalidate()  # in autocommit, it is no connection for others
+            self._driver = None
+
+    def _apply(self, batches: Sequence[Batch]) -> Sequence[Any]:
+        """Write the shortest way, else the way that can say what is wrong. Points that came twice are one point."""
+        try:
+            self._driver = self._driver or self._ctx.db.driver()
+            if apply_points(self._ctx, self._driver, batches):
+                return [None] * len(batches)
+        except self._ctx.db.engine.dialect.loaded_dbapi.Error:
+            if self._driver is not None:
+                self._driver.invalidate()
+            self._driver = None
+        return apply(self._ctx, batches)
 
     def _write_groups(self) -> None:
         """Write a group; other actions come before the next."""
@@ -94,7 +111,7 @@ class Writer:
 
     def _write(self, taken: Sequence[_Waiting]) -> None:
         try:
-            answers: Sequence[Any] = apply(self._ctx, [batch for batch, _ in taken])
+            answers: Sequence[Any] = self._apply([batch for batch, _ in taken])
         except SQLAlchemyError as error:
             if len(taken) > 1:  # what no check foresaw is the fault of one of them: the others are written
                 for one in taken:

@@ -32,12 +32,7 @@ def listening(rank):
     total = torch.ones(1)
     torch.distributed.all_reduce(total)
     own = [psutil.Process(), psutil.Process(os.getppid())]
-    places = [
-        c.laddr.ip
-        for p in own
-        for c in p.net_connections()
-        if c.status == psutil.CONN_LISTEN
-    ]
+    places = [c.laddr.ip for p in own for c in p.net_connections() if c.status == psutil.CONN_LISTEN]
     torch.distributed.barrier()
     return {"total": total.item(), "places": places}
 

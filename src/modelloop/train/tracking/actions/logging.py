@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.pool import PoolProxiedConnection
 
 from ....ground.core.errors import InvalidInput, ModelloopError, NotFound
 from ....ground.store.context import Context
@@ -34,7 +36,7 @@ def apply(ctx: Context, batches: Sequence[Batch], *, limits: bool = True) -> lis
     A bad batch does not spoil the others. A later batch sees what an earlier one wrote. Without `limits` a batch may
     have any length. Raises StoreUnavailable where nothing at all could be written.
     """
-    answers = [_checked(batch, limits) for batch in batches]
+    answers = [_checked(batch, limits=limits) for batch in batches]
     if all(answer is not None for answer in answers):
         return answers
     with ctx.db.transaction() as connection:
@@ -49,6 +51,28 @@ def apply(ctx: Context, batches: Sequence[Batch], *, limits: bool = True) -> lis
     return answers
 
 
+def apply_points(ctx: Context, driver: PoolProxiedConnection, batches: Sequence[Batch]) -> bool:
+    """Write the shortest way what is logged most, metrics of one run; return whether that was possible.
+
+    Where it was not, nothing is written, and `apply` does it or says why not. Raises what the driver raises.
+    """
+    run_id = batches[0].run_id
+    if not all(batch.run_id == run_id and _only_points(batch) for batch in batches):
+        return False
+    if any(_checked(batch, limits=True) for batch in batches):
+        return False
+    rows = Rows()
+    for batch in batches:
+        rows.add(batch)
+    with closing(driver.cursor()) as cursor:
+        return logged.write_points(cursor, run_id, rows.parts(), sqlite=ctx.db.is_sqlite)
+
+
+def _only_points(batch: Batch) -> bool:
+    more = batch.params or batch.tags or batch.dropped_tags or batch.status or batch.end_ms is not None or batch.name
+    return bool(batch.metrics) and not more and all(metric.model_id is None for metric in batch.metrics)
+
+
 def refusal(run_id: str, lifecycles: Mapping[str, str]) -> ModelloopError | None:
     """Return why nothing can be written to a run, or None."""
     found = lifecycles.get(run_id)
@@ -61,7 +85,7 @@ def refusal(run_id: str, lifecycles: Mapping[str, str]) -> ModelloopError | None
     return None
 
 
-def _checked(batch: Batch, limits: bool) -> ModelloopError | None:
+def _checked(batch: Batch, *, limits: bool) -> ModelloopError | None:
     try:
         checks.batch(batch, limits=limits)
     except InvalidInput as error:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import sqlalchemy as sa
+
 from ....ground.core.errors import Conflict
 from ....ground.core.records import Event
 from ....ground.store import audit
@@ -149,3 +151,11 @@ def _measured(model: LoggedModel, one: Metric) -> tuple[Any, ...]:
     nan = math.isnan(one.value)
     where = (one.dataset_name or "", one.dataset_digest or "")
     return (model.id, one.name, one.run_id or "", one.step, one.at_ms, *where, 0.0 if nan else one.value, nan)
+
+
+def model_ids(ctx: Context, experiment: int) -> list[str]:
+    """Return the ids of all logged models of an experiment, deleted ones too."""
+    column = schema.model.c
+    with ctx.db.reading() as connection:
+        query = sa.select(column.id).where(column.experiment_id == experiment).order_by(column.made_ms, column.id)
+        return list(connection.execute(query).scalars())

@@ -43,7 +43,7 @@ _SQLITE = {
     "dropped": "DELETE FROM track_tag WHERE run_id = ? AND name = ?",
     "model_metrics": f"{_MODEL_METRIC} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?){_OVER}",
 }
-_POINTS = "SELECT * FROM unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::float8[], ?::bool[])"
+_UNNESTED = "SELECT * FROM unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::float8[], ?::bool[])"
 _WORDS = "SELECT * FROM unnest(?::text[], ?::text[], ?::text[])"
 _MEASURES = (
     "SELECT * FROM unnest(?::text[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::text[], ?::text[],"
@@ -57,8 +57,8 @@ _POSTGRES = {
         " FROM unnest(?::text[], ?::bigint[], ?::text[], ?::text[]) AS c (status, end_ms, name, id)"
         " WHERE track_run.id = c.id"
     ),
-    "metrics": f"{_METRIC} {_POINTS} ON CONFLICT DO NOTHING",
-    "latest": f"{_LATEST} {_POINTS}{_LATER}",
+    "metrics": f"{_METRIC} {_UNNESTED} ON CONFLICT DO NOTHING",
+    "latest": f"{_LATEST} {_UNNESTED}{_LATER}",
     "params": f"{_PARAM} {_WORDS} ON CONFLICT DO NOTHING",
     "tags": f"{_TAG} {_WORDS}{_NEWER}",
     "dropped": (
@@ -67,6 +67,49 @@ _POSTGRES = {
     ),
     "model_metrics": (f"{_MODEL_METRIC} {_MEASURES}{_OVER}"),
 }
+
+_ALIVE = "UPDATE track_run SET revision = revision + 1 WHERE id = ? AND lifecycle = 'active'"
+_MANY = "unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::float8[], %s::bool[]) AS p"
+_SINGLE = "(VALUES (%s::text, %s::text, %s::bigint, %s::bigint, %s::float8, %s::bool)) AS p"
+
+
+def _points_of_one(sent: str) -> str:
+    """Return PostgreSQL's statement for points of a run; a single one is sent as values, which costs half of arrays."""
+    alive = _ALIVE.replace("?", "%s")
+    return (
+        f"WITH alive AS ({alive} RETURNING id),"  # noqa: S608 - made of constants
+        f" metrics AS ({_METRIC} SELECT p.* FROM {sent} CROSS JOIN alive ON CONFLICT DO NOTHING),"
+        f" latest AS ({_LATEST} SELECT p.* FROM {sent} CROSS JOIN alive{_LATER}) SELECT id FROM alive"
+    )
+
+
+_POINTS, _POINT = _points_of_one(_MANY), _points_of_one(_SINGLE)
+
+
+def write_points(cursor: Any, run_id: str, parts: dict[str, Sequence[tuple[Any, ...]]], *, sqlite: bool) -> bool:
+    """Write metrics of one run the shortest way the driver knows; it is in autocommit, and all is one transaction.
+
+    Returns False, and nothing is written, where the run is not there or was deleted.
+    """
+    if not sqlite:
+        metrics, latest = parts["metrics"], parts["latest"]
+        if len(metrics) == 1:
+            cursor.execute(_POINT, (run_id, *metrics[0], *latest[0]))
+        else:
+            columns = [list(column) for rows in (metrics, latest) for column in zip(*rows, strict=True)]
+            cursor.execute(_POINTS, (run_id, *columns))
+        return cursor.fetchone() is not None
+    cursor.execute("BEGIN IMMEDIATE")
+    done = False
+    try:
+        cursor.execute(_ALIVE, (run_id,))
+        if cursor.rowcount == 1:
+            for part in ("metrics", "latest"):
+                cursor.executemany(_SQLITE[part], parts[part])
+            done = True
+    finally:
+        cursor.execute("COMMIT" if done else "ROLLBACK")
+    return done
 
 
 def write(connection: Connection, parts: dict[str, Sequence[tuple[Any, ...]]]) -> None:
