@@ -2,7 +2,8 @@
 
 A project imports `step` and `pipeline` to mark its functions, `log` and `artifact` to record what a run finds, `ask`
 to wait for a person, and `notebook` to have a notebook carried out, which hands values back with `give`. Any script or
-notebook keeps what it does with `start_run`. Importing this needs the standard library only.
+notebook keeps what it does with `start_run`; `train_many` compares models over folds and seeds at once, `distributed`
+trains one torch model in several processes. Importing this needs the standard library only.
 """
 
 from importlib import import_module as _import_module
@@ -14,6 +15,8 @@ from .ground.flow.step import artifact, ask, log, pipeline, step
 if TYPE_CHECKING:
     from .ground.flow.notebook import give, notebook
     from .sdk.run import Run, start_run
+    from .train.parallel.many import train_many
+    from .train.parallel.together import distributed
 
 __all__ = [
     "Run",
@@ -21,12 +24,14 @@ __all__ = [
     "WorkerDied",
     "artifact",
     "ask",
+    "distributed",
     "give",
     "log",
     "notebook",
     "pipeline",
     "start_run",
     "step",
+    "train_many",
 ]
 
 _LATER = {
@@ -34,6 +39,8 @@ _LATER = {
     "notebook": ".ground.flow.notebook",
     "Run": ".sdk.run",
     "start_run": ".sdk.run",
+    "train_many": ".train.parallel.many",
+    "distributed": ".train.parallel.together",
 }
 """What few processes need, and where it is."""
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from .deploy import actions as deploy
-from .ground.core.errors import StaleState
+from .ground.core.errors import ExtraMissing, StaleState
 from .ground.store import audit
 from .ground.store.context import Context
 from .monitor import actions as monitor
 from .project import Project
+from .register import actions as register
 from .retrain import actions as retrain
 from .retrain.records import Turn
 
@@ -34,6 +37,7 @@ def turn(ctx: Context, project: Project, project_dir: Path) -> Turn:
         "triggers": lambda: retrain.fire_triggers(ctx, project, project_dir),
         "rollouts": lambda: advance_rollouts(ctx),
         "episodes": lambda: retrain.advance_episodes(ctx, project, project_dir),
+        "convert": lambda: convert_foreign(ctx),
         "publish": lambda: deploy.publish(ctx),
         "alerts": lambda: monitor.send_alerts(ctx, project),
         "house": lambda: retrain.keep_house(ctx, project),
@@ -59,6 +63,13 @@ def advance_rollouts(ctx: Context) -> None:
     """Bring every open rollout as far as its evidence goes."""
     for rollout in deploy.open_rollouts(ctx):
         deploy.advance(ctx, rollout.id)
+
+
+def convert_foreign(ctx: Context) -> None:
+    """Try what came in MLflow's format, pickles never; a worker without the converters leaves it to one with them."""
+    if register.unconverted(ctx):
+        with suppress(ExtraMissing, ImportError):
+            import_module("modelloop.register.actions.converting").convert_waiting(ctx)
 
 
 def _guarded(name: str, part: Callable[[], object]) -> str | None:

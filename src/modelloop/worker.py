@@ -23,10 +23,13 @@ from .ground.pool.worker import Worker as Runner
 from .ground.store.context import Context
 from .project import Project
 from .retrain.records import Turn
+from .train.tracking.actions import mirror
 
 QUICK, SLOW = 0.05, 0.25
 """Seconds between turns while something happens, and when nothing has for CALM seconds."""
 CALM = 5.0
+TRACK_EVERY = 5.0
+"""Seconds between looks for pipeline runs that are not among the tracked ones yet."""
 
 _LOG = logging.getLogger("modelloop.worker")
 
@@ -40,15 +43,23 @@ class Worker:
         self._runner = Runner(ctx, name=self.name, argv=self._argv)
         self._seen: tuple[object, ...] = ()
         self._last_change = time.monotonic()
+        self._track_at = 0.0
 
     def turn(self) -> Turn:
         """Look after the runs, then go once around the loop. Short; never waits for a run."""
         self._runner.turn()
         made = loop.turn(self._ctx, self._project, self._project_dir)
+        self._track()
         seen = (made.predictions, made.outcomes, made.busy)
         if seen != self._seen:
             self._seen, self._last_change = seen, time.monotonic()
         return made
+
+    def _track(self) -> None:
+        """Show runs that ended elsewhere (`modelloop run` of a plain pipeline) among the tracked ones."""
+        if time.monotonic() >= self._track_at:
+            mirror.catch_up(self._ctx)
+            self._track_at = time.monotonic() + TRACK_EVERY
 
     def pause(self) -> float:
         """Return how many seconds may pass until the next turn."""

@@ -25,9 +25,14 @@ INSIDE = {
     "src/modelloop/prepare/ops/foreign.py": {"..adapters", "..adapters.graph"},
     "src/modelloop/project_checks/data.py": {"..data.contract.rules"},  # Polars, only where a contract has conditions
     "src/modelloop/train/adapters/lightgbm.py": {"lightgbm", "onnxmltools"},
+    "src/modelloop/train/adapters/foreign/lightgbm.py": {"onnxmltools"},
+    "src/modelloop/train/adapters/foreign/sklearn.py": {"skl2onnx"},
+    "src/modelloop/train/adapters/foreign/xgboost.py": {"onnxmltools"},
+    "src/modelloop/train/adapters/xgboost.py": {"onnxmltools"},
     "src/modelloop/train/adapters/sklearn.py": {"sklearn", "skl2onnx"},
     "src/modelloop/train/container.py": {"polars"},
-    "src/modelloop/train/search.py": {"optuna"},
+    # durable studies know SQLAlchemy; a search in memory does without
+    "src/modelloop/train/search/opening.py": {"..studies.actions", "..studies.folder"},
     # `modelloop --help` opens no store, shows no table and prints no JSON
     # polars and the judges (onnxruntime): a worker that only looks around needs neither
     "src/modelloop/deploy/actions/intake.py": {"..parts"},

@@ -269,6 +269,8 @@ def _goodbye(console: Console, running: Up, *, stay: bool) -> None:
     for command, what in (
         ("episodes list", "every turn of the loop; `episodes show ID` for the evidence of one"),
         ("models list", "every version, also those that were refused; `models card flight-delay:1`"),
+        ("experiments board train", "the training runs side by side, and which differences are more than noise"),
+        ("models live delay --at 2013-08-15T12:00 --event-time", "which version answered then, and since when"),
         ("data quarantine weather", "rows and files that broke the contract, with the reasons; `data readmit`"),
         ("data diff flights:1 flights --limit 3", "what came in between"),
         ("data show weather", "every version; what was checked on the newest, and how it differs from the first"),

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from ... import app
@@ -26,6 +27,7 @@ from ...ground.pool import here
 from ...ground.store.blobs import Blobs
 from ...ground.store.plain import PlainFacts, open_plain
 from ...project import Project
+from ...retrain.asof import PARAMETER, wants_as_of
 from ...retrain.settings import PipelineSettings
 from ..desk import Desk
 from ..face import Answer
@@ -45,9 +47,14 @@ class Wish:
 
 def run(desk: Desk, *, pipeline: str, params: Sequence[str], local: bool, wait: bool, reason: str) -> Answer:
     """Check what was asked for, then run it."""
+    if pipeline not in desk.project.pipelines and Path(pipeline).is_dir():
+        asked = {"folder": pipeline, "entry": "main", "env": "", "params": params}
+        found: Answer = import_module(f"{__package__}.mlproject").run(desk, **asked)
+        return found
     settings = _pipeline(desk.project, pipeline)
     wish = Wish(pipeline, settings, parsed(params), local, wait, reason)
-    known = {**settings.inputs, "as_of": None} if settings.model else settings.inputs
+    dated = settings.model is not None and wants_as_of(desk.project_dir, settings.function)
+    known = {**settings.inputs, PARAMETER: None} if dated else settings.inputs
     check_params(desk.project_dir, settings.function, {**plain(settings.params), **wish.params}, inputs=known)
     facts = _plain_facts(desk, wish)
     if facts is None:

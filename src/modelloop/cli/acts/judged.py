@@ -8,6 +8,7 @@ from ...ground.core.records import Actor
 from ...ground.flow import actions as flow
 from ...ground.flow.records import InputRef, Run, RunState
 from ...retrain.actions.settling import settle_run
+from ...train.tracking.actions import mirror
 from ..desk import Desk
 from .begin import executor_of
 
@@ -23,6 +24,7 @@ def carry_out(desk: Desk, run: str, worker: str | None) -> Run:
         made = flow.execute(ctx, run, resolve=resolve, worker=worker, executor=executor_of(desk))
         if made.state is RunState.DONE:
             settle_run(ctx, desk.project, desk.project_dir, run)
+        mirror.project(ctx, run)
     finally:
         ctx.db.close()
     return made

@@ -18,8 +18,7 @@ from ...data.records import DatasetVersion
 from ...data.versions.diff import Diff, RowChange
 from ...ground.core.errors import InvalidInput
 from ...ground.core.later import polars as pl
-from ...ground.flow import actions as flow
-from ...retrain.actions.housekeeping import trained_on
+from ...retrain.actions.housekeeping import named_by_runs, trained_on
 from ..desk import Desk
 from ..face import Answer
 from .data import write_new
@@ -120,7 +119,7 @@ def prune(desk: Desk, *, name: str, days: float | None, versions: int | None) ->
     if days is not None or versions is not None:
         retention = replace(retention, keep=None if days is None else timedelta(days=days), versions=versions)
     pruned = actions.prune(desk.ctx, name, retention, keep=trained_on(desk.ctx)[name])
-    removed = actions.sweep(desk.ctx, referenced=lambda digests: flow.mentioned(desk.ctx, digests))
+    removed = actions.sweep(desk.ctx, referenced=lambda digests: named_by_runs(desk.ctx, digests))
     listed = ", ".join(map(str, pruned)) or "none"
     said = f"Versions let go: {listed}. {removed} files of bytes were removed; others wait for an hour."
     return Answer({"dataset": name, "pruned": pruned, "removed": removed}, printed(Text(said)))

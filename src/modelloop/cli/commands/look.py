@@ -1,4 +1,4 @@
-"""Commands that look and change nothing: status, models, monitor, episodes, audit."""
+"""Commands that look and change nothing: status, monitor, episodes, audit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from cyclopts import App
 from ..face import act
 from ..options import PLAIN, Limit, Options
 
-models = App(name="models", help="Model versions: list, show, card.")
 monitor = App(name="monitor", help="What is watched: signals, alerts.")
 episodes = App(name="episodes", help="Turns of the loop with their evidence: list, show.")
 audit = App(name="audit", help="The audit chain: verify, list.")
@@ -16,39 +15,6 @@ audit = App(name="audit", help="The audit chain: verify, list.")
 def status(*, face: Options = PLAIN) -> int:
     """Show each stage of the loop, and which processes are up."""
     return act("look:status", face)
-
-
-@models.default
-def models_list(*, face: Options = PLAIN) -> int:
-    """List model versions with their headline metric and verdict."""
-    return act("models:listing", face)
-
-
-models.command(models_list, name="list")
-
-
-@models.command(name="show")
-def models_show(version: str, /, *, face: Options = PLAIN) -> int:
-    """Show one version: evaluation, gates, lineage.
-
-    Parameters
-    ----------
-    version
-        MODEL:NUMBER, for instance delay:3.
-    """
-    return act("models:show", face, version=version)
-
-
-@models.command(name="card")
-def models_card(version: str, /, *, face: Options = PLAIN) -> int:
-    """Print the model card.
-
-    Parameters
-    ----------
-    version
-        MODEL:NUMBER, for instance delay:3.
-    """
-    return act("models:card", face, version=version)
 
 
 @monitor.default

@@ -41,6 +41,8 @@ def run(
     local: Annotated[bool, Parameter(negative="")] = False,
     wait: bool = True,
     reason: str = "",
+    entry_point: Annotated[str | None, Parameter(name=["--entry-point", "-e"])] = None,
+    env: str | None = None,
     face: Options = PLAIN,
 ) -> int:
     """Run a pipeline; one that makes a model opens an episode. Waits for the end and shows progress.
@@ -48,7 +50,7 @@ def run(
     Parameters
     ----------
     pipeline
-        A [pipelines.NAME] of the project file.
+        A [pipelines.NAME] of the project file, or the folder of an MLflow project (with a file MLproject).
     param
         An argument of the pipeline: NAME=VALUE, the value as JSON or plain text. May be repeated.
     local
@@ -57,5 +59,12 @@ def run(
         Wait for the end, or return once the work is queued.
     reason
         Why, for the audit log.
+    entry_point
+        Of an MLflow project: what to run; main if left out. A script of the folder may be named too.
+    env
+        Of an MLflow project: own (what its python_env or conda_env describes) or local (this one).
     """
+    if entry_point is not None or env is not None:
+        asked = {"folder": pipeline, "entry": entry_point or "main", "env": env or "", "params": param or []}
+        return act("mlproject:run", face, **asked)
     return act("begin:run", face, pipeline=pipeline, params=param or [], local=local, wait=wait, reason=reason)

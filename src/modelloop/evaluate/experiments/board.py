@@ -150,7 +150,15 @@ def _verdict(lines: Sequence[Line], headline: Headline) -> str:
         told += " It is better than every other by more than noise."
     if unknown:
         told += f" Of {len(unknown)} others nothing can be said: they were run once, without an interval."
-    return told
+    return told + _other_data([line.entry for line in ranked])
+
+
+def _other_data(entries: Sequence[Entry]) -> str:
+    """Say what no interval knows: models that were judged on other rows."""
+    others = sum(bool(entry.data) and entry.data != entries[0].data for entry in entries[1:]) if entries[0].data else 0
+    if not others:
+        return ""
+    return f" But {others} of the others were given other data: there the rows may differ, not the models."
 
 
 def _called(entry: Entry) -> str:

@@ -64,7 +64,8 @@ def _entry(runs: Sequence[TrackedRun], shown: Iterable[str], headline: Headline,
     means = {name: _mean([run.metrics[name].value for run in runs if name in run.metrics]) for name in names}
     params = {name: first.params[name] for name in shown if name in first.params}
     estimate = estimate_of(runs, headline.metric, confidence)
-    return Entry(tuple(run.id for run in runs), first.name, params, estimate, means)
+    data = sorted({f"{one.name} {one.digest}" for run in runs for one in run.inputs})
+    return Entry(tuple(run.id for run in runs), first.name, params, estimate, means, tuple(data))
 
 
 def _has(run: TrackedRun, metric: str) -> bool:

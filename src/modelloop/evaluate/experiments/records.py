@@ -67,6 +67,8 @@ class Entry:
     estimate: Estimate | None
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Means over its runs."""
+    data: tuple[str, ...] = ()
+    """The datasets that its runs were given, name and digest; empty: not known."""
 
 
 @dataclass(frozen=True, slots=True)

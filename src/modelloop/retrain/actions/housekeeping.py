@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ...data import actions as data
@@ -12,6 +13,7 @@ from ...ground.flow import actions as flow
 from ...ground.store import audit
 from ...ground.store.context import Context
 from ...register import actions as register
+from ...train.tracking.actions import artifacts
 from .. import tables
 from ..calendar import What
 from ..records import Fire
@@ -50,11 +52,18 @@ def tidy(ctx: Context, project: Project) -> dict[str, tuple[int, ...]]:
             pruned[dataset] = data.prune(ctx, dataset, retention, keep=kept[dataset])
         except NotFound:  # nothing has arrived yet
             continue
-    removed = data.sweep(ctx, referenced=lambda digests: flow.mentioned(ctx, digests))
+    removed = data.sweep(
+        ctx, referenced=lambda digests: flow.mentioned(ctx, digests) | artifacts.mentioned(ctx, digests)
+    )
     if removed:
         with ctx.db.transaction() as connection:
             audit.append(connection, ctx, Event("data.swept", "data", {"blobs": removed}))
     return {dataset: numbers for dataset, numbers in pruned.items() if numbers}
+
+
+def named_by_runs(ctx: Context, digests: Collection[str]) -> set[str]:
+    """Return which of these bytes a run, its results or its files name."""
+    return set(flow.mentioned(ctx, digests)) | artifacts.mentioned(ctx, digests)
 
 
 def trained_on(ctx: Context) -> dict[str, set[int]]:

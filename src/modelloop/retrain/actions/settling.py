@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ...deploy import actions as deploy
 from ...deploy.evidence import spread
-from ...evaluate.judge import Answers, evaluate
+from ...evaluate.judge import Answers, columns_needed, evaluate
 from ...evaluate.profile import profile
 from ...evaluate.records import Evaluation
 from ...evaluate.settings import Check, GateSettings
@@ -31,6 +31,9 @@ from ...register.parity import parity
 from ...register.records import Evidence, ModelVersion, Parity
 from ...train.records import Candidate
 from ...train.scorer import Scorer
+from ...train.tracking.actions import mirror
+from ...train.tracking.actions.logging import log_batch
+from ...train.tracking.records import Metric
 from .. import tables
 from ..records import FAILED, Settled
 
@@ -90,22 +93,38 @@ def _settle(ctx: Context, project: Project, model: str, run: Run) -> Settled:
     champion = _champion(ctx, project, model, run, candidate)
     found = _parity(project, scorer, candidate)
     labels = _labels(candidate)
+    groups, others = columns_needed(project.objective, project.gates, project.metrics)
     answers = Answers(
         y=labels,
         score=scores,
         champion_score=None if champion is None else champion.scores,
         overlap=champion is not None and champion.overlap,
         baseline_value=candidate.baseline,
-        slices=_slices(project, candidate.holdout),
+        slices=_columns(candidate.holdout, groups),
         parity=found,
+        columns=_columns(candidate.holdout, others),
     )
-    evaluation = evaluate(project.objective, _gates(project), answers)
+    evaluation = evaluate(project.objective, _gates(project), answers, project.metrics)
     lineage = _lineage(run, candidate, champion, spread(labels.tolist()))
     lasting = {name: column for name, column in columns.items() if name not in candidate.transform.moments}
     evidence = Evidence(evaluation, found, profile(lasting, scores), lineage, project.objective)
     version = register.register(ctx, model, candidate, evidence)
+    _note_scores(ctx, run, evaluation)
     shown = _shown(evaluation, found, champion, candidate)
     return Settled(run.id, version.name, str(evaluation.verdict), _reason(evaluation), shown)
+
+
+def _note_scores(ctx: Context, run: Run, evaluation: Evaluation) -> None:
+    """Log what the judge found to the tracked run, with its intervals, so that runs can be compared by it."""
+    mirror.project(ctx, run.id)
+    now = int(ctx.now().timestamp() * 1000)
+    found = {
+        f"holdout.{score.metric}{end}": value
+        for score in evaluation.scores
+        for end, value in (("", score.value), (".low", score.low), (".high", score.high))
+        if value is not None
+    }
+    log_batch(ctx, run.id, [Metric(name, value, 0, now) for name, value in found.items()])
 
 
 def _gates(project: Project) -> dict[str, GateSettings]:
@@ -120,9 +139,8 @@ def _labels(candidate: Candidate) -> Any:
     return candidate.holdout.get_column(candidate.label).cast(float).to_numpy().astype(np.float64)
 
 
-def _slices(project: Project, holdout: pl.DataFrame) -> dict[str, list[object]]:
-    wanted = {*project.objective.slices, *(gate.by for gate in project.gates.values() if gate.by)}
-    return {name: holdout.get_column(name).to_list() for name in sorted(wanted) if name in holdout.columns}
+def _columns(holdout: pl.DataFrame, wanted: tuple[str, ...]) -> dict[str, list[object]]:
+    return {name: holdout.get_column(name).to_list() for name in wanted if name in holdout.columns}
 
 
 def _champion(ctx: Context, project: Project, model: str, run: Run, candidate: Candidate) -> _Champion | None:
@@ -135,7 +153,7 @@ def _champion(ctx: Context, project: Project, model: str, run: Run, candidate: C
     if name is None:
         return None
     version = register.get_version(ctx, name)
-    loaded = load(ctx.blobs, version.digest)
+    loaded = load(ctx.blobs, version.package or version.digest)
     try:
         scores = loaded.scorer.score(from_frame(candidate.holdout, [column.name for column in loaded.signature.inputs]))
     except InvalidInput as error:
@@ -183,6 +201,7 @@ def _shown(evaluation: Evaluation, found: Parity, champion: _Champion | None, ca
     """Return what the episode shows of the judgement; the package has all of it."""
     parts = {
         "headline": evaluation.headline,
+        "own": evaluation.own,
         "baseline": evaluation.baseline,
         "comparison": evaluation.comparison,
         "gates": evaluation.gates,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from modelloop.evaluate.experiments.headline import headline_for
 from modelloop.evaluate.experiments.records import Basis, Headline, Standing
 from modelloop.evaluate.records import Direction
 from modelloop.ground.core.errors import InvalidInput, NotFound
-from modelloop.train.tracking.records import Lifecycle, Metric, TrackedRun, TrackedState
+from modelloop.train.tracking.records import DatasetInput, Lifecycle, Metric, TrackedRun, TrackedState
 
 ACCURACY = Headline("accuracy", Direction.HIGHER, "How often it is right.")
 
@@ -108,6 +109,16 @@ class TestBoard:
                 ]
             wrong += any(line.standing is Standing.WORSE for line in board(runs, ACCURACY).lines)
         assert wrong <= 18  # 5 % of 200 is 10; with 10 expected, more than 18 come once in a hundred
+
+    def test_other_data_is_no_fair_comparison(self) -> None:
+        data = [DatasetInput("flights", digest) for digest in ("1", "2")]
+        runs = [
+            replace(one, inputs=[data[0 if one.params["depth"] == "3" else 1]])
+            for one in [*seeds("good", 3, [0.9, 0.91]), *seeds("bad", 4, [0.7, 0.72])]
+        ]
+        assert "1 of the others were given other data" in board(runs, ACCURACY).verdict
+        same = [replace(one, inputs=data[:1]) for one in runs]
+        assert "other data" not in board(same, ACCURACY).verdict
 
     def test_a_silly_confidence_is_refused(self) -> None:
         with pytest.raises(InvalidInput):
