@@ -38,7 +38,11 @@ class RolloutSettings:
 class EndpointSettings:
     """A served address: POST /v2/models/NAME/infer on the gateway."""
 
-    model: str = setting("the model whose versions answer here", pattern="[a-z][a-z0-9_-]*")
+    model: str = setting("the model whose versions answer here", pattern="[^/:\\s](?:[^/:]{0,254}[^/:\\s])?")
+    registered: bool = setting(
+        "versions come from the register (an MLflow client, `modelloop models import`), not from a pipeline here",
+        default=False,
+    )
     key: str | None = setting(
         "the input column that keeps a caller on one arm; the prediction id if left out", default=None
     )

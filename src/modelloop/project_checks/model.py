@@ -129,7 +129,8 @@ def check_endpoints(findings: Findings, endpoints: Mapping[str, EndpointSettings
     for name, endpoint in each(endpoints):
         path: Path = ("endpoints", name)
         nothing = "the model of some [pipelines.NAME]: write model = ... there"
-        findings.refer((*path, "model"), endpoint.model, models, nothing)
+        if endpoint.registered is not True:
+            findings.refer((*path, "model"), endpoint.model, models, nothing)
         if endpoint.rollout is not UNREADABLE:
             _check_rollout(findings, (*path, "rollout"), endpoint.rollout)
 

@@ -107,3 +107,12 @@ def test_pages_without_anything_are_pages(tmp_path: Path, page: Page) -> None:
         finally:
             empty.close()
     ctx.db.close()
+
+
+def test_links_that_mlflows_client_prints_lead_to_our_pages(served: Serving, inside: Page) -> None:
+    inside.goto(served.at("/#/experiments/1"))
+    inside.wait_for_url(served.at("/experiments/1"))
+    run = inside.locator("tbody tr").first.get_by_role("link").inner_text()
+    inside.goto(served.at("/cost"))
+    inside.goto(served.at(f"/#/experiments/1/runs/{run}"))
+    inside.wait_for_url(served.at(f"/tracked/{run}"))

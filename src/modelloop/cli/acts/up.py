@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import Any
 
@@ -22,7 +23,9 @@ def up(desk: Desk) -> Answer:
         supervisor = supervise.Supervisor(settings.home, wanted, lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 - its log
 
         def tell() -> None:
-            state = {**supervisor.state(), "page": address_of(desk, wanted[0].address or "")}
+            control = wanted[0].address or ""
+            where = {"page": address_of(desk, control), "control": control, "token_file": str(settings.token_file)}
+            state = {**supervisor.state(), **where}
             _say_json(state) if desk.face.json else _say(state)
 
         supervise.keep_up(supervisor, when_ready=tell)
@@ -32,7 +35,9 @@ def up(desk: Desk) -> Answer:
 def _say(state: dict[str, Any]) -> None:
     for process in state["processes"]:
         sys.stdout.write(f"{process['name']:10} {process['address'] or 'pid ' + str(process['pid'])}\n")
-    sys.stdout.write(f"\nThe page (this address opens once): {state['page']}\nCtrl-C ends all of them.\n")
+    sys.stdout.write(f"\nThe page (this address opens once): {state['page']}\n")
+    sys.stdout.write(f"MLflow clients: export MLFLOW_TRACKING_URI={state['control']} MLFLOW_TRACKING_TOKEN=$(cat ")
+    sys.stdout.write(f"{shlex.quote(state['token_file'])})\nCtrl-C ends all of them.\n")
     sys.stdout.flush()
 
 

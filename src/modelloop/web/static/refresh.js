@@ -3,6 +3,10 @@
 // A page whose next copy does not ask for this script is final: that was the last time.
 "use strict";
 
+// MLflow's client prints links to pages of its own server: they lead to ours.
+const link = /^#\/experiments\/(\d+)(?:\/runs\/([\w-]+))?/.exec(location.hash);
+if (link) location.replace(link[2] ? `/tracked/${link[2]}` : `/experiments/${link[1]}`);
+
 const PAUSE = 2000;
 let final = false;
 const freshness = document.getElementById("freshness");
