@@ -61,7 +61,7 @@ def compare(desk: Desk, *, runs: Sequence[str], metric: str | None) -> Answer:
         _sentence(found.headline),
         table(columns, _metric_rows(found), title="metrics", empty="no metric was logged"),
         table(columns, params, title="parameters that differ", empty="no parameter differs"),
-        Text(f"{same} parameters are the same in all." if same else "", style="dim"),
+        Text(f"{same} more {'is' if same == 1 else 'are'} the same in all." if same else "", style="dim"),
     )
     return Answer({"comparison": found}, shown)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -63,7 +63,7 @@ def _run(desk: Desk, asked: Ready) -> Run:
         facts.close()
 
 
-def _queued(desk: Desk, asked: Ready, argument: dict[str, object]) -> Run:
+def _queued(desk: Desk, asked: Ready, argument: Mapping[str, object]) -> Run:
     made = flow.submit(
         desk.ctx,
         pipeline=asked.pipeline,

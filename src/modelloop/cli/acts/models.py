@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from rich.text import Text
 from ...ground.core.clock import iso, parse_time
 from ...ground.core.errors import InvalidInput, NotFound
 from ...register import actions, manifest
-from ...register.actions.converting import convert_version
 from ...register.records import AliasMove, ModelVersion
 from ..desk import Desk
 from ..face import Answer
@@ -116,13 +116,20 @@ def import_folder(desk: Desk, *, folder: Path, name: str, description: str, allo
     """Register a folder and convert it."""
     made = actions.import_folder(desk.ctx, folder, name, description=description)
     if not made.refusal:
-        made = convert_version(desk.ctx, made.name, allow_pickle=allow_pickle)
+        made = _convert(desk, made.name, allow_pickle=allow_pickle)
     return _converted(made)
 
 
 def convert(desk: Desk, *, version: str, allow_pickle: bool) -> Answer:
     """Make a package of a foreign version."""
-    return _converted(convert_version(desk.ctx, version, allow_pickle=allow_pickle))
+    return _converted(_convert(desk, version, allow_pickle=allow_pickle))
+
+
+def _convert(desk: Desk, version: str, *, allow_pickle: bool) -> ModelVersion:
+    """Convert by what scores: only this needs it."""
+    scoring = import_module("modelloop.register.actions.converting")
+    made: ModelVersion = scoring.convert_version(desk.ctx, version, allow_pickle=allow_pickle)
+    return made
 
 
 def export(desk: Desk, *, version: str, folder: Path, package: bool) -> Answer:

@@ -136,7 +136,7 @@ def settle_model(ctx: Context, found: LoggedModel) -> None:
 
 
 def all_metrics(ctx: Context, run_id: str, names: Sequence[str]) -> Iterator[Metric]:
-    """Yield the whole history of the metrics of a run: by name, then time, step, value. A page is in memory at a time."""
+    """Yield the whole history of the metrics of a run: by name, then time, step, value; a page in memory."""
     for name in sorted(names):
         token: str | None = None
         while True:
