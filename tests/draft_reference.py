@@ -17,7 +17,12 @@ MODULES = {
     "modelloop.prepare.leak": "Proof that a feature uses nothing from the future.",
     "modelloop.prepare.split": "Training and holdout.",
     "modelloop.prepare.separation": "What training and holdout must not share.",
+    "modelloop.train.domains": "What a hyper-parameter may be.",
     "modelloop.train.search": "Hyper-parameters.",
+    "modelloop.train.gradients": "Hyper-parameters by their gradients.",
+    "modelloop.evaluate.report": "Everything that rows say of a model.",
+    "modelloop.evaluate.decisions": "From which score on to act.",
+    "modelloop.evaluate.calibration": "Whether a score is a probability.",
     "modelloop.train.candidate": "What a training pipeline hands over.",
     "modelloop.client": "Talking to a control process.",
 }

@@ -18,12 +18,16 @@ from source import ROOT
 
 from modelloop.cli import main
 from modelloop.cli.entry import COMMANDS, build
+from modelloop.evaluate.metrics import METRICS
+from modelloop.evaluate.multiclass import METRICS as MULTICLASS
 from modelloop.ground.core.settings import VARIABLES
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 """Python that runs: all blocks of a page are one program. What does not run on its own is marked ```python fragment."""
 RUNNABLE = [page for page in PAGES if BLOCK.search(page.read_text())]
+CODE = re.compile(r"`[^`\n]*`")
+"""Patterns within it are no links."""
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 INLINE = re.compile(r"`modelloop ([^`\n]+)`")
 LINE = re.compile(r"^(?: {4}|\$ )(?:\.venv/bin/)?modelloop ([^#\n]+?)(?: {2,}.*| *#.*)?$", re.MULTILINE)
@@ -46,7 +50,7 @@ def test_links_between_pages_lead_somewhere() -> None:
     broken = [
         f"{page.name}: {link}"
         for page in PAGES
-        for link in LINK.findall(page.read_text())
+        for link in LINK.findall(CODE.sub("", page.read_text()))
         if "://" not in link and not (page.parent / link.partition("#")[0]).exists()
     ]
     assert broken == []
@@ -138,3 +142,10 @@ def test_every_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -
     for name, (_, purpose) in COMMANDS.items():
         assert name in text
         assert purpose.split(",")[0][:30] in text, name
+
+
+def test_the_tables_of_metrics_are_what_evaluation_knows() -> None:
+    text = (ROOT / "docs" / "how-to-evaluation.md").read_text()
+    shown = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*) \|$", text, re.MULTILINE)
+    expected = [(one.name, str(one.direction), one.meaning) for one in (*METRICS.values(), *MULTICLASS.values())]
+    assert sorted(set(shown)) == sorted(set(expected))
