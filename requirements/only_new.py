@@ -1,4 +1,4 @@
-"""Print the requirements of the second lock file that the first one lacks; a build's name (+cpu) is left to the hash."""
+"""Print the requirements of the second lock file that the first one lacks; a build (+cpu) is left to the hash."""
 
 from __future__ import annotations
 

@@ -48,6 +48,11 @@ def test_a_new_project_trains_at_once(tmp_path: Path) -> None:
     assert told["run"].startswith("run_")
     assert told["version"] == "shop:1"
     assert told["evidence"]["run"]["state"] == "done"
+    board = json.loads(modelloop("experiments", "board", "train", "--json", place=project).stdout)["board"]
+    assert board["headline"]["metric"] == "holdout.auc"
+    (line,) = board["lines"]
+    assert line["entry"]["runs"] == [told["run"]]
+    assert line["entry"]["estimate"]["basis"] == "logged"
 
 
 def test_a_parameter_that_the_pipeline_lacks_is_named_before_anything_runs(tmp_path: Path) -> None:
@@ -56,3 +61,18 @@ def test_a_parameter_that_the_pipeline_lacks_is_named_before_anything_runs(tmp_p
     assert refused.returncode == 1
     assert "trails" in refused.stderr
     assert "trials" in refused.stderr
+
+
+def test_a_plain_pipelines_run_is_tracked_too(tmp_path: Path) -> None:
+    modelloop("init", "shop", place=tmp_path)
+    project = tmp_path / "shop"
+    with (project / "steps.py").open("a") as steps:
+        steps.write(
+            "\n\n@pipeline\ndef count(to: int = 3) -> int:\n    log('counted', float(to), step=1)\n    return to\n"
+        )
+    with (project / "modelloop.toml").open("a") as file:
+        file.write('\n[pipelines.count]\nfunction = "steps:count"\n')
+    for number in (3, 5):
+        assert modelloop("run", "count", "-P", f"to={number}", place=project).returncode == 0
+    board = json.loads(modelloop("experiments", "board", "count", "--json", place=project).stdout)["board"]
+    assert [line["entry"]["params"]["to"] for line in board["lines"]] == ["5", "3"]

@@ -50,6 +50,7 @@ def compare(old: pl.LazyFrame, new: pl.LazyFrame, key: Sequence[str]) -> pl.Data
         how="full",
         nulls_equal=True,
         coalesce=False,
+        maintain_order="left_right",  # the same merge again must write the same bytes
     )
     rest = [name for name in columns if name not in key]
     differs = [pl.col(OLD + name).ne_missing(pl.col(NEW + name)) for name in rest]
@@ -80,12 +81,12 @@ def merge(ours: Side, theirs: Side, key: Sequence[str]) -> Merged:
     ours_all, theirs_all = _all(ours), _all(theirs)
     rest = [name for name in theirs_all.columns if name not in key]
     ours_all = ours_all.select(*key, *(pl.col(name).alias(OLD + name) for name in rest))
-    both = theirs_all.join(ours_all, on=list(key), how="inner", nulls_equal=True)
+    both = theirs_all.join(ours_all, on=list(key), how="inner", nulls_equal=True, maintain_order="left")
     clash = both.filter(pl.any_horizontal(pl.col(name).ne_missing(pl.col(OLD + name)) for name in rest))
     if len(clash):
         named = clash.select(key).head(_NAMED).to_dicts()
         return Merged(theirs.rows.clear(), theirs.gone.clear(), len(clash), tuple(named))
-    fresh = theirs_all.join(ours_all, on=list(key), how="anti", nulls_equal=True)
+    fresh = theirs_all.join(ours_all, on=list(key), how="anti", nulls_equal=True, maintain_order="left")
     return Merged(
         fresh.filter(~pl.col(_GONE)).drop(_GONE).select(theirs.rows.columns),
         fresh.filter(pl.col(_GONE)).select(key),

@@ -30,7 +30,7 @@ _EPOCH = _AWARE_EPOCH.replace(tzinfo=None)
 _SECOND, _DAY = 1_000_000, 86_400_000_000
 _PER = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0}
 _LENGTHS = {"seconds": _SECOND, "minutes": 60 * _SECOND, "hours": 3600 * _SECOND, "days": _DAY}
-_NONE = np.iinfo(np.int64).min
+_NONE = -(2**63)
 _LIMIT = 253_402_300_800_000_000
 """Microseconds until the year 10000: no calendar of Python's goes further."""
 

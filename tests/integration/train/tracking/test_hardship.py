@@ -65,8 +65,7 @@ def test_an_upload_whose_process_was_killed_is_not_seen(ctx: Context, tmp_path: 
 
 def test_a_full_disk_refuses_and_keeps_what_was_there(ctx: Context) -> None:
     run = actions.create_run(ctx, 0).id
-    there = Writer(ctx)
-    there.submit(Batch(run, [Metric("m", 1.0)])).result()
+    actions.log_batch(ctx, run, [Metric("m", 1.0)])
     with ctx.db.reading() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
 
@@ -74,6 +73,7 @@ def test_a_full_disk_refuses_and_keeps_what_was_there(ctx: Context) -> None:
         connection.execute(f"PRAGMA max_page_count={pages + 4}")  # type: ignore[attr-defined]
 
     sa.event.listen(ctx.db.engine, "checkout", limit)
+    there = Writer(ctx)
     answers = [
         there.submit(Batch(run, [Metric(f"m{n}-{k}" * 20, 1.0) for n in range(500)])).exception() for k in range(3)
     ]

@@ -55,6 +55,7 @@ def test_a_group_that_fails_as_a_whole_tells_all_and_goes_on(ctx: Context, monke
 
     with monkeypatch.context() as patch:
         patch.setattr(writer, "apply", full)
+        patch.setattr(writer, "apply_points", lambda *_: False)
         hold = threading.Event()
         there.run(lambda _: hold.wait(10))
         waiting = [there.submit(Batch(run, [Metric("m", 1.0, step)])) for step in range(3)]
@@ -75,6 +76,7 @@ def test_what_no_check_foresaw_hits_only_its_own_batch(ctx: Context, monkeypatch
         return real(ctx, batches)
 
     monkeypatch.setattr(writer, "apply", picky)
+    monkeypatch.setattr(writer, "apply_points", lambda *_: False)
     hold = threading.Event()
     there.run(lambda _: hold.wait(10))
     waiting = [there.submit(Batch(run, [Metric("m", value)])) for value in (12.0, 13.0, 14.0)]
