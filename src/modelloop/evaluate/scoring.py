@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from ..ground.core.errors import EvidenceMissing, InvalidInput
 from ..ground.core.later import numpy as np
-from ..ground.stats.binomial import t_value, wilson
+from ..ground.stats.binomial import wilson
 from ..ground.stats.influence import Codes, standard_error
 from ..ground.stats.interval import Floats, Interval, logit_interval, z_value
 from ..ground.stats.resampling import bca, block_means, bootstrap_counts, bootstrap_means, percentile, totals
+from ..ground.stats.student import t_value
 from .measure import Measure, Rows, checked, estimate
 from .measures.binary import smallest_class
 from .measures.ranking import told_queries

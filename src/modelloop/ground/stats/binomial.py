@@ -1,48 +1,11 @@
-"""Counts of yes and no: exact and Wilson intervals of a share, McNemar's test, and the beta function under them."""
+"""Counts of yes and no: exact and Wilson intervals of a share, and McNemar's test."""
 
 from __future__ import annotations
 
 import math
 
+from .beta import beta_lower, beta_quantile
 from .interval import Interval, z_value
-
-_STEPS = 100_000
-_TINY = 1e-300
-_EPSILON = 1e-16
-_HALVINGS = 80
-
-
-def beta_lower(a: float, b: float, x: float) -> float:
-    """Return the regularised incomplete beta function I_x(a, b), for a, b > 0.
-
-    The continued fraction of Abramowitz and Stegun 26.5.8 (modified Lentz), from the side where it converges fast.
-    """
-    if x <= 0 or x >= 1:
-        return 0.0 if x <= 0 else 1.0
-    scale = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
-    if x < (a + 1) / (a + b + 2):
-        return min(1.0, scale * _fraction(a, b, x) / a)
-    return max(0.0, 1.0 - scale * _fraction(b, a, 1 - x) / b)
-
-
-def beta_quantile(share: float, a: float, b: float) -> float:
-    """Return the x at which I_x(a, b) is `share`, by halving."""
-    low, high = 0.0, 1.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if beta_lower(a, b, middle) < share:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
-
-
-def t_value(confidence: float, freedom: float) -> float:
-    """Return how many standard errors a two-sided Student interval with `freedom` degrees reaches."""
-    if freedom > 1e6:
-        return z_value(confidence)
-    x = beta_quantile(1 - confidence, freedom / 2, 0.5)
-    return math.sqrt(freedom * (1 - x) / x)
 
 
 def wilson(share: float, trials: float, confidence: float = 0.95) -> Interval:
@@ -100,20 +63,3 @@ def paired_share_interval(only_first: int, only_second: int, rows: int, confiden
     centre = (b - c) / n
     reach = z_value(confidence) * math.sqrt(max(0.0, (b + c) / n - centre * centre) / n)
     return max(-1.0, centre - reach), min(1.0, centre + reach)
-
-
-def _fraction(a: float, b: float, x: float) -> float:
-    c, d = 1.0, 1 / ((1 - (a + b) * x / (a + 1)) or _TINY)
-    value = d
-    for k in range(1, _STEPS):
-        for weight in (
-            k * (b - k) * x / ((a + 2 * k - 1) * (a + 2 * k)),
-            -(a + k) * (a + b + k) * x / ((a + 2 * k) * (a + 2 * k + 1)),
-        ):
-            d = 1 / ((1 + weight * d) or _TINY)
-            c = (1 + weight / c) or _TINY
-            change = c * d
-            value *= change
-        if abs(change - 1) < _EPSILON * 8:
-            break
-    return value

@@ -12,20 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
-from modelloop.ground.stats.binomial import (
-    beta_lower,
-    beta_quantile,
-    binomial_tail,
-    clopper_pearson,
-    mcnemar,
-    paired_share_interval,
-    t_value,
-    wilson,
-)
+from modelloop.ground.stats.beta import beta_lower, beta_quantile
+from modelloop.ground.stats.binomial import binomial_tail, clopper_pearson, mcnemar, paired_share_interval, wilson
 from modelloop.ground.stats.influence import auc_influence, gradient, of_means, standard_error
 from modelloop.ground.stats.monotone import expit, isotonic, logistic, logit
 from modelloop.ground.stats.resampling import bca, block_length, block_means, bootstrap_means, percentile, totals
 from modelloop.ground.stats.stepping import holm
+from modelloop.ground.stats.student import t_value
 from modelloop.ground.stats.two_sample import delong
 
 
