@@ -224,10 +224,13 @@ def add_version(connection: Connection, version: DatasetVersion) -> None:
     )
 
 
-def known_files(connection: Connection, source: str) -> dict[str, tuple[Taken, ...]]:
-    """Return what was taken in from a source, by file name."""
+def known_files(connection: Connection, source: str, name: str | None = None) -> dict[str, tuple[Taken, ...]]:
+    """Return what was taken in from a source, by file name; of one file only, if it is named."""
     known: dict[str, tuple[Taken, ...]] = {}
-    for row in connection.execute(sa.select(data_taken).where(data_taken.c.source == source)):
+    query = sa.select(data_taken).where(data_taken.c.source == source)
+    if name is not None:
+        query = query.where(data_taken.c.name == name)
+    for row in connection.execute(query):
         known[row.name] = (*known.get(row.name, ()), Taken(row.name, row.content, row.size, row.modified))
     return known
 

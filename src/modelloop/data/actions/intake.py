@@ -126,8 +126,16 @@ def ingest(
 
 
 def _with_items(ctx: Context, asked: _Asked, items: Sequence[Item], known: KnownFiles) -> _Asked:
-    """Return what is asked of these items, on top of what is there now."""
+    """Return what is asked of these items, on top of what is there now.
+
+    Raises StaleState where another ingest took one of them in since it was found to be new: judged beside its own
+    rows, it would be refused for repeating them.
+    """
     head = _head(ctx, asked.source.dataset, asked.branch)
+    with ctx.db.reading() as connection:
+        now = tables.known_files(connection, asked.name, items[0].name if len(items) == 1 else None)
+    if any(set(now.get(one.name, ())) != set(known.get(one.name, ())) for one in items):
+        raise stale(asked.source.dataset, head)
     return replace(asked, head=head, items=items, found=tuple(_grown(asked.source, items, known)))
 
 
