@@ -122,7 +122,7 @@ def _plain_sum(booster: Any, text: str) -> Any:
 
 def _convert(booster: Any, features: int, *, split: bool) -> Any:
     from onnxmltools import convert_lightgbm  # noqa: PLC0415 - slow: brings every converter
-    from onnxmltools.convert.common.data_types import FloatTensorType  # noqa: PLC0415
+    from onnxmltools.convert.common.data_types import FloatTensorType  # noqa: PLC0415 - as above
 
     types = [(graph.INPUT, FloatTensorType([None, features]))]
     pieces = _TREES_IN_SINGLE if split else None  # the converter fails on a single piece

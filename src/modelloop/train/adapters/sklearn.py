@@ -112,7 +112,7 @@ def importance(model: Any, names: tuple[str, ...]) -> Mapping[str, float]:
 
 def _convert(model: Any, features: int, *, classifier: bool) -> Any:
     from skl2onnx import convert_sklearn  # noqa: PLC0415 - slow: brings every converter
-    from skl2onnx.common.data_types import FloatTensorType  # noqa: PLC0415
+    from skl2onnx.common.data_types import FloatTensorType  # noqa: PLC0415 - as above
 
     options = {"zipmap": False} if classifier else None
     return convert_sklearn(

@@ -95,7 +95,7 @@ def _objective(model: Any) -> str:
 
 def _convert(booster: Any, features: int) -> Any:
     from onnxmltools import convert_xgboost  # noqa: PLC0415 - slow: brings every converter
-    from onnxmltools.convert.common.data_types import FloatTensorType  # noqa: PLC0415
+    from onnxmltools.convert.common.data_types import FloatTensorType  # noqa: PLC0415 - as above
 
     types = [(graph.INPUT, FloatTensorType([None, features]))]
     return convert_xgboost(booster, initial_types=types, target_opset=graph.OPSET)

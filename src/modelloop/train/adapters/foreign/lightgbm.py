@@ -53,7 +53,7 @@ def _estimator(model: Any, inputs: Inputs) -> Iterator[bytes]:
         yield trained.to_onnx(model, len(inputs), "regression")
         return
     from onnxmltools import convert_lightgbm  # noqa: PLC0415 - slow: brings every converter
-    from onnxmltools.convert.common.data_types import FloatTensorType  # noqa: PLC0415
+    from onnxmltools.convert.common.data_types import FloatTensorType  # noqa: PLC0415 - as above
 
     types = [(MATRIX, FloatTensorType([None, len(inputs)]))]
     with warnings.catch_warnings():

@@ -55,7 +55,7 @@ def _graphs(model: Any, kind: str, inputs: Inputs) -> Iterator[bytes]:
 
 def _labels(model: Any, width: int) -> bytes:
     from onnxmltools import convert_xgboost  # noqa: PLC0415 - slow: brings every converter
-    from onnxmltools.convert.common.data_types import FloatTensorType  # noqa: PLC0415
+    from onnxmltools.convert.common.data_types import FloatTensorType  # noqa: PLC0415 - as above
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converters warn about themselves

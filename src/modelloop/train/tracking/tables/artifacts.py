@@ -21,7 +21,7 @@ def put(connection: Connection, values: Mapping[str, Any]) -> None:
 
 def find(connection: Connection, kind: str, owner: str, path: str) -> tuple[Any, ...] | None:
     """Return (size, digest, parts), or None."""
-    statement = f"SELECT size, digest, parts FROM track_artifact WHERE {_OF} AND path = ?"  # noqa: S608
+    statement = f"SELECT size, digest, parts FROM track_artifact WHERE {_OF} AND path = ?"
     found = speech.rows(connection, statement, (kind, owner, path))
     if not found:
         return None
@@ -32,13 +32,13 @@ def find(connection: Connection, kind: str, owner: str, path: str) -> tuple[Any,
 def files_among(connection: Connection, kind: str, owner: str, paths: Sequence[str]) -> list[str]:
     """Return which of the paths are files."""
     condition, value = speech.among(connection, "path", paths)
-    statement = f"SELECT path FROM track_artifact WHERE {_OF} AND {condition}"  # noqa: S608
+    statement = f"SELECT path FROM track_artifact WHERE {_OF} AND {condition}"
     return [row[0] for row in speech.rows(connection, statement, (kind, owner, value))]
 
 
 def is_folder(connection: Connection, kind: str, owner: str, path: str) -> bool:
     """Say whether anything lies below a path."""
-    statement = f"SELECT 1 FROM track_artifact WHERE {_OF} AND path >= ? AND path < ? LIMIT 1"  # noqa: S608
+    statement = f"SELECT 1 FROM track_artifact WHERE {_OF} AND path >= ? AND path < ? LIMIT 1"
     return bool(speech.rows(connection, statement, (kind, owner, *_below(path))))
 
 
@@ -51,21 +51,20 @@ def children(connection: Connection, kind: str, owner: str, path: str) -> list[t
     folder = f"CASE WHEN {slash} > 0 THEN 1 ELSE 0 END"
     where, values = (f"{_OF} AND path >= ? AND path < ?", _below(path)) if path else (_OF, ())
     statement = (
-        f"SELECT {name}, {folder}, MAX(size), MAX(digest) FROM track_artifact"  # noqa: S608
-        f" WHERE {where} GROUP BY 1, 2 ORDER BY 1"
+        f"SELECT {name}, {folder}, MAX(size), MAX(digest) FROM track_artifact WHERE {where} GROUP BY 1, 2 ORDER BY 1"
     )
     return speech.rows(connection, statement, (kind, owner, *values))
 
 
 def all_of(connection: Connection, kind: str, owner: str) -> list[tuple[Any, ...]]:
     """Return (path, size, digest, parts) of all files, by path."""
-    statement = f"SELECT path, size, digest, parts FROM track_artifact WHERE {_OF} ORDER BY path"  # noqa: S608
+    statement = f"SELECT path, size, digest, parts FROM track_artifact WHERE {_OF} ORDER BY path"
     return [(*row[:3], _plain(row[3])) for row in speech.rows(connection, statement, (kind, owner))]
 
 
 def remove(connection: Connection, kind: str, owner: str, path: str) -> int:
     """Remove a file, or a folder with all in it; return how many files that were."""
-    statement = f"DELETE FROM track_artifact WHERE {_OF} AND (path = ? OR (path >= ? AND path < ?))"  # noqa: S608
+    statement = f"DELETE FROM track_artifact WHERE {_OF} AND (path = ? OR (path >= ? AND path < ?))"
     return speech.run(connection, statement, (kind, owner, path, *_below(path)))
 
 

@@ -89,7 +89,7 @@ class Question:
 
     def _named(self, asked: Condition) -> None:
         table, owner = self.subject.named[asked.entity]
-        there = f"EXISTS (SELECT 1 FROM {table} x WHERE x.{owner} = b.id AND x.name = ?"  # noqa: S608 - our own words
+        there = f"EXISTS (SELECT 1 FROM {table} x WHERE x.{owner} = b.id AND x.name = ?"
         if asked.operator in ("IS NULL", "IS NOT NULL"):
             self.where(("NOT " if asked.operator == "IS NULL" else "") + there + self._end(), asked.key)
             return
@@ -109,7 +109,7 @@ class Question:
         column = "i.context" if asked.key == "context" else f"d.{asked.key}"
         compared, *values = self.comparison(column, asked)
         joined = "track_run_input i JOIN track_dataset d ON d.id = i.dataset_id"
-        self.where(f"EXISTS (SELECT 1 FROM {joined} WHERE i.run_id = b.id AND {compared}{self._end()}", *values)  # noqa: S608
+        self.where(f"EXISTS (SELECT 1 FROM {joined} WHERE i.run_id = b.id AND {compared}{self._end()}", *values)
 
     def comparison(self, column: str, asked: Condition) -> tuple[Any, ...]:
         """Return SQL and its values."""
@@ -141,7 +141,7 @@ class Question:
         if speech.is_sqlite(self.connection):
             self.join(f"LEFT JOIN {table} {alias} ON {alias}.{owner} = b.id AND {alias}.name = ?", order.key)
         else:  # see `_end`
-            found = f"SELECT * FROM {table} x WHERE x.{owner} = b.id AND x.name = ? LIMIT 1"  # noqa: S608 - our own words
+            found = f"SELECT * FROM {table} x WHERE x.{owner} = b.id AND x.name = ? LIMIT 1"
             self.join(f"LEFT JOIN LATERAL ({found}) {alias} ON TRUE", order.key)
         if order.entity == "metric":
             self.sorted_metric(alias, order.ascending)
@@ -210,7 +210,7 @@ class Question:
         keys = ", ".join(key.sql for key in self.keys)
         orders = ", ".join(f"{key.sql} {'ASC' if key.ascending else 'DESC'}" for key in self.keys)
         statement = (
-            f"SELECT {self.subject.columns}, {keys} FROM {self.subject.table} b {' '.join(self.joins)}"  # noqa: S608
+            f"SELECT {self.subject.columns}, {keys} FROM {self.subject.table} b {' '.join(self.joins)}"
             f" WHERE {' AND '.join(self.wheres) or '1 = 1'} ORDER BY {orders} LIMIT ?"
         )
         return speech.rows(self.connection, statement, (*self.join_values, *self.values, limit))

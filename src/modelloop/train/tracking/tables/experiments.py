@@ -44,13 +44,13 @@ def by_id(connection: Connection, number: int, *, share: bool = False) -> tuple[
     if not 0 <= number < INT64:
         return None
     more = " FOR SHARE" if share and not speech.is_sqlite(connection) else ""
-    found = speech.rows(connection, f"SELECT {_COLUMNS} FROM track_experiment WHERE id = ?{more}", (number,))  # noqa: S608
+    found = speech.rows(connection, f"SELECT {_COLUMNS} FROM track_experiment WHERE id = ?{more}", (number,))
     return found[0] if found else None
 
 
 def by_name(connection: Connection, name: str) -> tuple[Any, ...] | None:
     """Return a row, or None."""
-    found = speech.rows(connection, f"SELECT {_COLUMNS} FROM track_experiment WHERE name = ?", (name,))  # noqa: S608
+    found = speech.rows(connection, f"SELECT {_COLUMNS} FROM track_experiment WHERE name = ?", (name,))
     return found[0] if found else None
 
 
@@ -59,7 +59,7 @@ def locked(connection: Connection, number: int) -> tuple[Any, ...] | None:
     if not 0 <= number < INT64:
         return None
     more = "" if speech.is_sqlite(connection) else " FOR UPDATE"
-    statement = f"SELECT {_COLUMNS} FROM track_experiment WHERE id = ?{more}"  # noqa: S608
+    statement = f"SELECT {_COLUMNS} FROM track_experiment WHERE id = ?{more}"
     found = speech.rows(connection, statement, (number,))
     return found[0] if found else None
 
@@ -75,7 +75,7 @@ def tags(connection: Connection, numbers: Sequence[int]) -> list[tuple[Any, ...]
     if not numbers:
         return []
     condition, value = speech.among(connection, "experiment_id", numbers)
-    statement = f"SELECT experiment_id, name, value FROM track_experiment_tag WHERE {condition}"  # noqa: S608
+    statement = f"SELECT experiment_id, name, value FROM track_experiment_tag WHERE {condition}"
     return speech.rows(connection, f"{statement} ORDER BY name", (value,))
 
 

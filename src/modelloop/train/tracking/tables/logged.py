@@ -77,7 +77,7 @@ def _points_of_one(sent: str) -> str:
     """Return PostgreSQL's statement for points of a run; a single one is sent as values, which costs half of arrays."""
     alive = _ALIVE.replace("?", "%s")
     return (
-        f"WITH alive AS ({alive} RETURNING id),"  # noqa: S608 - made of constants
+        f"WITH alive AS ({alive} RETURNING id),"
         f" metrics AS ({_METRIC} SELECT p.* FROM {sent} CROSS JOIN alive ON CONFLICT DO NOTHING),"
         f" latest AS ({_LATEST} SELECT p.* FROM {sent} CROSS JOIN alive{_LATER}) SELECT id FROM alive"
     )
@@ -132,7 +132,7 @@ def params(connection: Connection, ids: Sequence[str], names: Sequence[str]) -> 
     """Return (run, name) -> value of the params that are there."""
     among_ids, first = speech.among(connection, "run_id", ids)
     among_names, second = speech.among(connection, "name", names)
-    statement = f"SELECT run_id, name, value FROM track_param WHERE {among_ids} AND {among_names}"  # noqa: S608
+    statement = f"SELECT run_id, name, value FROM track_param WHERE {among_ids} AND {among_names}"
     return {(run_id, name): value for run_id, name, value in speech.rows(connection, statement, (first, second))}
 
 
@@ -140,12 +140,12 @@ def tag_names(connection: Connection, ids: Sequence[str], names: Sequence[str]) 
     """Return (run, name) of the tags that are there."""
     among_ids, first = speech.among(connection, "run_id", ids)
     among_names, second = speech.among(connection, "name", names)
-    statement = f"SELECT run_id, name FROM track_tag WHERE {among_ids} AND {among_names}"  # noqa: S608
+    statement = f"SELECT run_id, name FROM track_tag WHERE {among_ids} AND {among_names}"
     return {(run_id, name) for run_id, name in speech.rows(connection, statement, (first, second))}
 
 
 def models(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Return which of the logged models are there."""
     condition, value = speech.among(connection, "id", ids)
-    statement = f"SELECT id FROM track_model WHERE lifecycle = 'active' AND {condition}"  # noqa: S608
+    statement = f"SELECT id FROM track_model WHERE lifecycle = 'active' AND {condition}"
     return {row[0] for row in speech.rows(connection, statement, (value,))}

@@ -26,13 +26,13 @@ def add(connection: Connection, values: Mapping[str, Any]) -> bool:
 def by_ids(connection: Connection, ids: Sequence[str]) -> Rows:
     """Return the rows that are there, in no order."""
     condition, value = speech.among(connection, "id", ids)
-    return speech.rows(connection, f"SELECT {_COLUMNS} FROM track_model WHERE {condition}", (value,))  # noqa: S608
+    return speech.rows(connection, f"SELECT {_COLUMNS} FROM track_model WHERE {condition}", (value,))
 
 
 def lifecycle(connection: Connection, model_id: str, *, lock: bool) -> str | None:
     """Return whether a model is there or deleted; with `lock` nobody else writes to it before the transaction ends."""
     more = " FOR UPDATE" if lock and not speech.is_sqlite(connection) else ""
-    found = speech.rows(connection, f"SELECT lifecycle FROM track_model WHERE id = ?{more}", (model_id,))  # noqa: S608
+    found = speech.rows(connection, f"SELECT lifecycle FROM track_model WHERE id = ?{more}", (model_id,))
     return found[0][0] if found else None
 
 
@@ -44,21 +44,21 @@ def change(connection: Connection, model_id: str, values: Mapping[str, Any]) -> 
 def params(connection: Connection, ids: Sequence[str]) -> Rows:
     """Return (model, name, value)."""
     condition, value = speech.among(connection, "model_id", ids)
-    statement = f"SELECT model_id, name, value FROM track_model_param WHERE {condition} ORDER BY name"  # noqa: S608
+    statement = f"SELECT model_id, name, value FROM track_model_param WHERE {condition} ORDER BY name"
     return speech.rows(connection, statement, (value,))
 
 
 def tags(connection: Connection, ids: Sequence[str]) -> Rows:
     """Return (model, name, value)."""
     condition, value = speech.among(connection, "model_id", ids)
-    statement = f"SELECT model_id, name, value FROM track_model_tag WHERE {condition} ORDER BY name"  # noqa: S608
+    statement = f"SELECT model_id, name, value FROM track_model_tag WHERE {condition} ORDER BY name"
     return speech.rows(connection, statement, (value,))
 
 
 def metrics(connection: Connection, ids: Sequence[str]) -> Rows:
     """Return all metrics of models, oldest first."""
     condition, value = speech.among(connection, "model_id", ids)
-    statement = f"SELECT {_METRICS} FROM track_model_metric WHERE {condition}"  # noqa: S608
+    statement = f"SELECT {_METRICS} FROM track_model_metric WHERE {condition}"
     return speech.rows(connection, f"{statement} ORDER BY model_id, name, at_ms, step", (value,))
 
 

@@ -41,7 +41,7 @@ def add(connection: Connection, values: Mapping[str, Any]) -> bool:
 def by_ids(connection: Connection, ids: Sequence[str]) -> Rows:
     """Return the rows that are there, in no order."""
     condition, value = speech.among(connection, "id", ids)
-    return speech.rows(connection, f"SELECT {COLUMNS} FROM track_run WHERE {condition}", (value,))  # noqa: S608
+    return speech.rows(connection, f"SELECT {COLUMNS} FROM track_run WHERE {condition}", (value,))
 
 
 def lifecycles(connection: Connection, ids: Sequence[str], *, lock: bool = True) -> dict[str, str]:
@@ -49,13 +49,13 @@ def lifecycles(connection: Connection, ids: Sequence[str], *, lock: bool = True)
     condition, value = speech.among(connection, "id", ids)
     # all writers lock in the order of ids, so that none waits for another that waits for it
     more = " ORDER BY id FOR UPDATE" if lock and not speech.is_sqlite(connection) else ""
-    return dict(speech.rows(connection, f"SELECT id, lifecycle FROM track_run WHERE {condition}{more}", (value,)))  # noqa: S608
+    return dict(speech.rows(connection, f"SELECT id, lifecycle FROM track_run WHERE {condition}{more}", (value,)))
 
 
 def metrics(connection: Connection, ids: Sequence[str]) -> Rows:
     """Return (run, name, value, nan, step, at_ms) of the latest value of each metric."""
     condition, value = speech.among(connection, "run_id", ids)
-    statement = f"SELECT run_id, name, value, nan, step, at_ms FROM track_latest WHERE {condition}"  # noqa: S608
+    statement = f"SELECT run_id, name, value, nan, step, at_ms FROM track_latest WHERE {condition}"
     return speech.rows(connection, statement, (value,))
 
 
@@ -71,7 +71,7 @@ def tags(connection: Connection, ids: Sequence[str]) -> Rows:
 
 def _named(connection: Connection, table: str, ids: Sequence[str]) -> Rows:
     condition, value = speech.among(connection, "run_id", ids)
-    return speech.rows(connection, f"SELECT run_id, name, value FROM {table} WHERE {condition}", (value,))  # noqa: S608
+    return speech.rows(connection, f"SELECT run_id, name, value FROM {table} WHERE {condition}", (value,))
 
 
 def inputs(connection: Connection, ids: Sequence[str]) -> Rows:
@@ -84,7 +84,7 @@ def inputs(connection: Connection, ids: Sequence[str]) -> Rows:
 def models(connection: Connection, ids: Sequence[str]) -> Rows:
     """Return (run, direction, model, step) of logged models."""
     condition, value = speech.among(connection, "run_id", ids)
-    statement = f"SELECT run_id, direction, model_id, step FROM track_run_model WHERE {condition}"  # noqa: S608
+    statement = f"SELECT run_id, direction, model_id, step FROM track_run_model WHERE {condition}"
     return speech.rows(connection, f"{statement} ORDER BY step, model_id", (value,))
 
 
@@ -102,7 +102,7 @@ def points(connection: Connection, ids: Sequence[str], name: str, first: int, la
     """Return how many values of a metric each run has between two steps."""
     condition, value = speech.among(connection, "run_id", ids)
     statement = (
-        f"SELECT run_id, COUNT(*) FROM track_metric WHERE {condition} AND name = ? AND step BETWEEN ? AND ?"  # noqa: S608
+        f"SELECT run_id, COUNT(*) FROM track_metric WHERE {condition} AND name = ? AND step BETWEEN ? AND ?"
         " GROUP BY run_id"
     )
     return dict(speech.rows(connection, statement, (value, name, first, last)))
@@ -115,7 +115,7 @@ def history_of_many(
     condition, value = speech.among(connection, "run_id", ids)
     numbered = f"{_NUMBERED} WHERE {condition} AND name = ? AND step BETWEEN ? AND ?"
     statement = (
-        f"SELECT run_id, value, nan, step, at_ms FROM ({numbered}) p"  # noqa: S608
+        f"SELECT run_id, value, nan, step, at_ms FROM ({numbered}) p"
         " WHERE nth = total OR (nth - 1) % ? = 0 ORDER BY run_id, nth"
     )
     return speech.rows(connection, statement, (value, name, *steps, stride))
