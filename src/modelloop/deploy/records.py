@@ -15,7 +15,11 @@ class Stage(StrEnum):
     CHECK = "check"
     SHADOW = "shadow"
     CANARY = "canary"
+    TEST = "test"
+    """A/B test."""
     APPROVAL = "approval"
+    BAKE = "bake"
+    """It answers everybody; the version before stays loaded, and harm still leads back."""
     LIVE = "live"
     BACK = "back"
 
@@ -31,8 +35,29 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
+class LogPolicy:
+    """What a gateway writes of a request (`settings.LogSettings`, as far as a gateway needs it)."""
+
+    durability: str = "process"
+    """process, disk or buffered"""
+    required: bool = False
+    drop: tuple[str, ...] = ()
+    mask: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """An online table that a gateway joins to each request."""
+
+    name: str
+    key: tuple[str, ...]
+    values: tuple[str, ...]
+    max_age_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """What answers at one endpoint. With a challenger, `stage` is shadow or canary; without, live."""
+    """What answers at one endpoint. With a challenger, `stage` is shadow, canary or test; without, live (or bake)."""
 
     endpoint: str
     champion: Arm
@@ -44,6 +69,15 @@ class Route:
     key: str | None = None
     max_body: int = 1_000_000
     max_rows: int = 1000
+    standby: tuple[Arm, ...] = ()
+    """Held loaded and answering nothing unless asked for by number: what a rollback returns to in an instant."""
+    outcome_key: str | None = None
+    log: LogPolicy = LogPolicy()
+    features: tuple[Lookup, ...] = ()
+    timeout_ms: int = 10_000
+    batch_rows: int = 64
+    slices: tuple[str, ...] = ()
+    """Columns whose values are written beside each prediction: the loss is guarded in each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +129,17 @@ class Prediction:
     shadow_version: str | None = None
     shadow_score: float | None = None
     shadow_error: str | None = None
+    shadow_milliseconds: float | None = None
     label: float | None = None
+    business_key: str | None = None
+    """The value of the endpoint's `outcome_key`."""
+    answer: Mapping[str, Any] | None = None
+    """This row's outputs by name, where a version has more than the one score."""
+    shadow_answer: Mapping[str, Any] | None = None
+    slices: Mapping[str, Any] | None = None
+    """This row's values of the columns in whose slices the loss is guarded."""
+    missing: tuple[str, ...] | None = None
+    """Inputs that this row did not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +194,8 @@ class Rollout:
     reason: str
     actor: str
     approved_by: str | None = None
+    paused_by: str | None = None
+    """Who holds it where it is; harm still leads back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def judge_shadow(evidence: Evidence, policy: RolloutSettings) -> StageVerdict:
     rows, requests = evidence.challenger.labelled, len(evidence.pairs)
     said = "No labelled request was scored by both yet"
     if requests:
-        low, high = _bounds(evidence.pairs, -1.0, policy.alpha / 2)
+        low, high = _bounds(evidence.pairs, -1.0, policy.false_rollback / 2)
         numbers |= {"difference": float(evidence.pairs.mean()), "low": low, "high": high, "margin": policy.margin}
         said = (
             f"On {rows} labelled rows of {requests} requests the challenger's mean loss differs by "
@@ -146,7 +146,7 @@ def _errors(evidence: Evidence, policy: RolloutSettings, numbers: dict[str, Any]
     asked, failed = evidence.challenger.asked, evidence.challenger.failed
     if not failed:
         return None
-    low, high = rate_bound(failed, asked, policy.alpha / 2)
+    low, high = rate_bound(failed, asked, policy.false_rollback / 2)
     numbers |= {"error_rate": failed / asked, "error_low": low, "error_high": high}
     if low <= policy.max_error_rate:
         return None
@@ -172,8 +172,8 @@ def _loss_harm(evidence: Evidence, policy: RolloutSettings, numbers: dict[str, A
     new, old = evidence.challenger_losses, evidence.champion_losses
     if not len(new) or not len(old):
         return None
-    new_low, new_high = _bounds(new, 0.0, policy.alpha / 4)
-    old_low, old_high = _bounds(old, 0.0, policy.alpha / 4)
+    new_low, new_high = _bounds(new, 0.0, policy.false_rollback / 4)
+    old_low, old_high = _bounds(old, 0.0, policy.false_rollback / 4)
     numbers |= {"low": new_low - old_high, "high": new_high - old_low, "margin": policy.margin}
     if new_low - old_high <= policy.margin:
         return None

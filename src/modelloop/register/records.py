@@ -15,13 +15,42 @@ from ..prepare.records import InputColumn
 
 
 @dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A named tensor as the Open Inference Protocol describes it."""
+
+    name: str
+    datatype: str
+    """BOOL, INT8 ... UINT64, FP16, FP32, FP64 or BYTES."""
+    shape: tuple[int, ...]
+    """-1: any size. The first size is the number of rows."""
+
+
+@dataclass(frozen=True, slots=True)
 class Signature:
     """What a model is asked with and what it answers."""
 
     inputs: tuple[InputColumn, ...]
+    """Raw columns, one value a row each. Empty where the model takes tensors."""
     output: str
-    """Name of the one output tensor, FP32 [rows]."""
+    """Name of the headline output: one number a row, or one row of probabilities (multiclass)."""
     task: str
+    tensors: tuple[TensorSpec, ...] = ()
+    """What a model takes that is asked with whole tensors (a matrix, token ids, pictures) and not with columns."""
+    outputs: tuple[TensorSpec, ...] = ()
+    """Everything it answers. Empty: only `output`, FP32 [rows]."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes, in the order of the probabilities (multiclass)."""
+    platform: str = "onnx_onnxv1"
+
+    @property
+    def asked(self) -> tuple[TensorSpec, ...]:
+        """Return all inputs as tensors."""
+        return self.tensors or tuple(TensorSpec(c.name, str(c.datatype), (-1,)) for c in self.inputs)
+
+    @property
+    def answered(self) -> tuple[TensorSpec, ...]:
+        """Return all outputs."""
+        return self.outputs or (TensorSpec(self.output, "FP32", (-1,)),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def follow(connection: Connection, ctx: Context, endpoint: str, why: str) -> Non
 
 
 def _plain(wanted: tuple[Route, ...]) -> list[Any]:
-    return [msgspec.to_builtins(route) for route in wanted]
+    return [msgspec.json.decode(msgspec.json.encode(route)) for route in wanted]  # lists, as the database has them
 
 
 def routes(connection: Connection) -> tuple[Route, ...]:

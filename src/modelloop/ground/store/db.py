@@ -59,6 +59,8 @@ class Time(sa.types.TypeDecorator[datetime]):
 
 JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 """A JSON column: JSONB where there is one."""
+MaybeJSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+"""A JSON column in which None is NULL, which takes no room, and not JSON's null."""
 
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """An autoincrementing key on both engines."""

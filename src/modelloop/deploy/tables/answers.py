@@ -1,77 +1,15 @@
-"""Facts of answering: what is live, how it changes, what was answered and what turned out true."""
+"""Facts of what was answered and what turned out true."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, RowMapping
 
-from ..ground.store.db import JSON, BigId, Time, metadata
-
-endpoint = sa.Table(
-    "deploy_endpoint",
-    metadata,
-    sa.Column("name", sa.String(64), primary_key=True),
-    sa.Column("model", sa.String(64), nullable=False),
-    sa.Column("task", sa.String(20), nullable=False),
-    sa.Column("key", sa.String(200)),
-    sa.Column("max_body", sa.BigInteger, nullable=False),
-    sa.Column("max_rows", sa.BigInteger, nullable=False),
-    sa.Column("champion", sa.String(100)),
-    sa.Column("digest", sa.String(64)),
-)
-
-live = sa.Table(
-    "deploy_live",
-    metadata,
-    sa.Column("id", BigId, primary_key=True, autoincrement=True),
-    sa.Column("endpoint", sa.String(64), nullable=False, index=True),
-    sa.Column("version", sa.String(100), nullable=False),
-    sa.Column("before", sa.String(100)),
-    sa.Column("at", Time, nullable=False),
-    sa.Column("event_time", Time),
-    sa.Column("rollout", sa.String(40)),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("actor", sa.String(200), nullable=False),
-)
-
-rollout = sa.Table(
-    "deploy_rollout",
-    metadata,
-    sa.Column("id", sa.String(40), primary_key=True),
-    sa.Column("endpoint", sa.String(64), nullable=False),
-    sa.Column("champion", sa.String(100)),
-    sa.Column("challenger", sa.String(100), nullable=False),
-    sa.Column("digest", sa.String(64), nullable=False),
-    sa.Column("stage", sa.String(20), nullable=False),
-    sa.Column("step", sa.Integer, nullable=False),
-    sa.Column("started_at", Time, nullable=False),
-    sa.Column("stage_since", Time, nullable=False),
-    sa.Column("generation", sa.BigInteger),
-    sa.Column("verdicts", JSON, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("actor", sa.String(200), nullable=False),
-    sa.Column("approved_by", sa.String(200)),
-    sa.Column("policy", JSON, nullable=False),
-    sa.Column("scale", sa.Float, nullable=False),
-    sa.Column("closed_at", Time),
-)
-_OPEN = rollout.c.closed_at.is_(None)
-sa.Index("uq_deploy_rollout_open", rollout.c.endpoint, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
-sa.Index("ix_deploy_rollout_endpoint", rollout.c.endpoint, rollout.c.started_at)
-
-routing = sa.Table(
-    "deploy_routing",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("generation", sa.BigInteger, nullable=False),
-    sa.Column("routes", JSON, nullable=False),
-    sa.Column("at", Time, nullable=False),
-)
+from ...ground.store.db import BigId, MaybeJSON, Time, metadata
 
 log = sa.Table(
     "deploy_log",
@@ -102,7 +40,14 @@ prediction = sa.Table(
     sa.Column("shadow_error", sa.Text),
     sa.Column("label", sa.Float),
     sa.Column("label_seq", sa.BigInteger),
+    sa.Column("shadow_milliseconds", sa.Float),
+    sa.Column("business_key", sa.String(200)),
+    sa.Column("answer", MaybeJSON),
+    sa.Column("shadow_answer", MaybeJSON),
+    sa.Column("slices", MaybeJSON),
+    sa.Column("missing", MaybeJSON),
 )
+sa.Index("ix_deploy_prediction_key", prediction.c.endpoint, prediction.c.business_key)
 sa.Index("ix_deploy_prediction_event", prediction.c.endpoint, prediction.c.event_time)
 sa.Index("ix_deploy_prediction_generation", prediction.c.endpoint, prediction.c.generation, prediction.c.at)
 
@@ -134,54 +79,6 @@ part = sa.Table(
 sa.Index("ix_deploy_part_event", part.c.endpoint, part.c.last)
 
 
-def insert_new(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert many rows at once; those whose key is there already stay as they are."""
-    if rows:
-        made = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-        connection.execute(made.on_conflict_do_nothing(), list(rows))
-
-
-def insert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert many rows at once."""
-    if rows:
-        connection.execute(table.insert(), list(rows))
-
-
-def change(connection: Connection, table: sa.Table, where: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
-    """Update the rows in which every column has the value given; say whether there was one (compare and set)."""
-    query = table.update().where(*(table.c[name].is_not_distinct_from(value) for name, value in where.items()))
-    return bool(connection.execute(query.values(**values)).rowcount)
-
-
-def find(connection: Connection, table: sa.Table, **where: Any) -> RowMapping | None:
-    """Return the one row in which every column has the value given, or None."""
-    query = sa.select(table).where(*(table.c[name] == value for name, value in where.items()))
-    return connection.execute(query).mappings().first()
-
-
-def endpoints(connection: Connection) -> Sequence[RowMapping]:
-    """Return all endpoints by name."""
-    return connection.execute(sa.select(endpoint).order_by(endpoint.c.name)).mappings().all()
-
-
-def open_rollouts(connection: Connection, name: str | None = None) -> Sequence[RowMapping]:
-    """Return the rollouts that are not over, of one endpoint or all."""
-    query = sa.select(rollout).where(_OPEN).order_by(rollout.c.started_at)
-    return connection.execute(query if name is None else query.where(rollout.c.endpoint == name)).mappings().all()
-
-
-def rollouts(connection: Connection, name: str | None, limit: int) -> Sequence[RowMapping]:
-    """Return rollouts, newest first."""
-    query = sa.select(rollout).order_by(rollout.c.started_at.desc(), rollout.c.id.desc()).limit(limit)
-    return connection.execute(query if name is None else query.where(rollout.c.endpoint == name)).mappings().all()
-
-
-def lives(connection: Connection, name: str, version: str | None = None, limit: int = 1) -> Sequence[RowMapping]:
-    """Return what went live at the endpoint, newest first."""
-    query = sa.select(live).where(live.c.endpoint == name).order_by(live.c.id.desc()).limit(limit)
-    return connection.execute(query if version is None else query.where(live.c.version == version)).mappings().all()
-
-
 def offsets(connection: Connection) -> dict[tuple[str, str], tuple[int, int]]:
     """Return offset and rows taken of every log file."""
     return {(r.gateway, r.file): (r.offset, r.rows) for r in connection.execute(sa.select(log))}
@@ -205,12 +102,6 @@ def told(connection: Connection, ids: Sequence[str]) -> set[tuple[str, int, floa
         query = sa.select(c.prediction, c.row, c.label, c.event_time).where(c.prediction.in_(ids[start : start + 500]))
         found.update((r.prediction, r.row, r.label, r.event_time) for r in connection.execute(query))
     return found
-
-
-def routing_for_update(connection: Connection) -> RowMapping:
-    """Return the one row of the routing table, locked until the transaction ends."""
-    insert_new(connection, routing, [{"id": 1, "generation": 0, "routes": [], "at": datetime(1970, 1, 1, tzinfo=UTC)}])
-    return connection.execute(sa.select(routing).with_for_update()).mappings().one()
 
 
 def next_outcome(connection: Connection) -> int:
@@ -250,7 +141,8 @@ def stage_rows(connection: Connection, name: str, generation: int, since: dateti
     """Return what was answered since a stage was published and began, for its verdict."""
     c = prediction.c
     columns = (c.id, c.row, c.arm, c.version, c.score, c.milliseconds, c.error, c.label, c.label_seq)
-    query = sa.select(*columns, c.shadow_version, c.shadow_score, c.shadow_error)
+    shadow = (c.shadow_version, c.shadow_score, c.shadow_error, c.shadow_milliseconds, c.shadow_answer)
+    query = sa.select(*columns, *shadow, c.answer, c.slices, c.missing, c.at)
     return connection.execute(query.where(c.endpoint == name, c.generation >= generation, c.at >= since)).all()
 
 
