@@ -22,7 +22,7 @@ class Tensor:
     """As the protocol says it: FP32, BYTES, ..."""
     shape: tuple[int, ...]
     values: list[Any] | npt.NDArray[Any]
-    """Flat, in row-major order. An array where it came as raw bytes; BYTES are a list of str (or bytes, if not UTF-8)."""
+    """Flat, in row-major order. An array where it came as raw bytes; BYTES: a list of str (or bytes, if no UTF-8)."""
 
 
 @dataclass(frozen=True, slots=True)
