@@ -18,3 +18,5 @@ python3 only_new.py test.txt "$slim/torch.txt" > torch.txt
 # the real MLflow client of the tests, and the benchmarks' peer, in an environment of its own: torch.txt goes into it too
 uv pip compile $single ${PIP_FIND_LINKS:+--find-links "$PIP_FIND_LINKS"} --python-platform linux --constraint torch.txt mlflow.in -o "$slim/mlflow.txt"
 python3 only_new.py torch.txt "$slim/mlflow.txt" > mlflow.txt
+# what an exported image of the gateway installs
+uv pip compile $options --constraint test.txt gateway.in -o ../src/modelloop/deploy/exports/gateway.txt

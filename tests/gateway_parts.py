@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-from modelloop.deploy.gateway.answer import Answerer, Request, Response
+from modelloop.deploy.gateway import faces
+from modelloop.deploy.gateway.answer import Answerer, Request, Response, is_inference
 from modelloop.deploy.gateway.runtime import Live, LoadedArm, assemble
+from modelloop.deploy.gateway.shadow import ShadowJob
 from modelloop.deploy.log import _DECODER, _HEAD
 from modelloop.deploy.records import Arm, Route, RoutingTable
 from modelloop.prepare.records import Columns, Datatype, InputColumn
@@ -51,12 +54,50 @@ def arm(which: Arm, scorer: Made, inputs: tuple[InputColumn, ...] = INPUTS) -> L
     return LoadedArm(which, Signature(inputs, "score", "binary"), scorer)
 
 
-def answerer(route: Route, *arms: LoadedArm) -> Answerer:
+class Frames:
+    """A log in memory. `room`: how many records it takes."""
+
+    def __init__(self, room: int = 1_000_000) -> None:
+        self.frames: list[bytes] = []
+        self.room = room
+        self.waiting: list[Callable[[bool], None]] = []
+        """Who waits for the disk."""
+
+    def append(self, record: bytes) -> bool:
+        self.frames += [record] if len(self.frames) < self.room else []
+        return self.frames[-1:] == [record]
+
+    append_buffered = append
+
+    def append_disk(self, record: bytes, done: Callable[[bool], None]) -> None:
+        kept = self.append(record)
+        self.waiting.append(lambda _: done(kept))
+
+
+@dataclass
+class Reply:
+    """A response, with what was written and queued for it."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+    record: bytes | None
+    shadow: ShadowJob | None
+
+
+def answerer(route: Route, *arms: LoadedArm, log: Frames | None = None, **more: Any) -> Answerer:
     """Return an answerer for one route whose versions are `arms`."""
     held = {each.arm: each for each in arms}
     serving, failed = assemble(RoutingTable(7, (route,)), held, held.__getitem__)
     assert not failed
-    return Answerer(Live(serving), FakeClock(), lambda: {"log": "ok"})
+    return answering(Live(serving), FakeClock(), log=log, **more)
+
+
+def answering(live: Live, clock: Any, *, log: Frames | None = None, **more: Any) -> Answerer:
+    jobs: list[ShadowJob] = []
+    made = Answerer(live, clock, lambda: {"log": "ok"}, log=log or Frames(), shadow=jobs.append, **more)
+    made.jobs = jobs  # type: ignore[attr-defined]
+    return made
 
 
 def tensor(name: str, datatype: str, data: list[Any], **more: Any) -> dict[str, Any]:
@@ -79,17 +120,29 @@ def ask(
     *,
     headers: Mapping[bytes, bytes] | None = None,
     method: str = "POST",
-) -> Response:
+) -> Reply:
+    """Ask, and return the answer where it is given within the call."""
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
-    return gateway.answer(Request(method, path, headers or {}, raw))
+    log, jobs = gateway.desk.log, gateway.jobs  # type: ignore[attr-defined]
+    assert isinstance(log, Frames)
+    log.frames, jobs[:] = [], []
+    told: list[Response] = []
+    request = Request(method, path, headers or {}, raw)
+    if is_inference(path) and method == "POST":
+        gateway.infer(request, told.append)
+    else:
+        faces.answer(gateway, request, told.append)
+    (found,) = told
+    return Reply(found.status, found.body, found.headers, *(log.frames[:1] or [None]), *(jobs[:1] or [None]))
 
 
-def told(response: Response) -> dict[str, Any]:
+def told(response: Reply) -> dict[str, Any]:
     found = orjson.loads(response.body)
     assert isinstance(found, dict)
     return found
 
 
-def logged(response: Response) -> dict[str, Any]:
+def logged(response: Reply) -> dict[str, Any]:
     assert response.record is not None
-    return _DECODER.decode(response.record[_HEAD.size :])
+    found: dict[str, Any] = _DECODER.decode(response.record[_HEAD.size :])
+    return found

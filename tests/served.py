@@ -11,7 +11,7 @@ import numpy as np
 
 from modelloop.deploy.actions import record_outcomes
 from modelloop.deploy.log import LogWriter, frame
-from modelloop.deploy.records import GatewayReport, Outcome, Stage
+from modelloop.deploy.records import GatewayReport, Outcome
 from modelloop.deploy.route import ArmName, choose, shadowed
 from modelloop.deploy.settings import EndpointSettings, RolloutSettings
 from modelloop.deploy.table import TABLE_DOCUMENT, decode_table, encode_report, report_document
@@ -101,7 +101,7 @@ class Gateway:
     def report(self) -> None:
         """Load what the table says and tell."""
         table = decode_table(self.ctx.blobs.read_document(TABLE_DOCUMENT))
-        arms = [arm.version for route in table.routes for arm in (route.champion, route.challenger) if arm]
+        arms = [a.version for route in table.routes for a in (route.champion, route.challenger, *route.standby) if a]
         loaded = tuple(version for version in arms if version in self.answers)
         failed = {version: "its graph is damaged" for version in arms if version not in self.answers}
         generation = table.generation if not failed else table.generation - 1
@@ -133,7 +133,7 @@ class Gateway:
             record |= {"at": micro(self.ctx.now()), "et": micro(at + step * number), "arm": str(arm), "v": version}
             record |= {"x": {"x": [x]}, "s": [score], "ms": 0.1} | ({"err": error} if error else {})
             frames = [frame(record)]
-            if route.stage is Stage.SHADOW and route.challenger is not None and shadowed(route, name):
+            if route.challenger is not None and shadowed(route, name):
                 frames.append(frame(self.shadow(name, route.challenger.version, x)))
             self.log.write(frames)
         return told

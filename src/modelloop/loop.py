@@ -33,10 +33,13 @@ def turn(ctx: Context, project: Project, project_dir: Path) -> Turn:
     """Go once around: take in, measure, trigger, roll out, train, publish, tell. What goes wrong in a part is noted."""
     parts: Mapping[str, Callable[[], object]] = {
         "collect": lambda: deploy.collect(ctx),
+        "forget": lambda: deploy.forget_old(ctx, project),
         "measure": lambda: monitor.measure(ctx, project),
         "triggers": lambda: retrain.fire_triggers(ctx, project, project_dir),
+        "endpoints": lambda: deploy.sync_endpoints(ctx, project),
         "rollouts": lambda: advance_rollouts(ctx),
         "episodes": lambda: retrain.advance_episodes(ctx, project, project_dir),
+        "online": lambda: deploy.fill_online(ctx, project),
         "convert": lambda: convert_foreign(ctx),
         "publish": lambda: deploy.publish(ctx),
         "alerts": lambda: monitor.send_alerts(ctx, project),
@@ -62,7 +65,8 @@ def turn(ctx: Context, project: Project, project_dir: Path) -> Turn:
 def advance_rollouts(ctx: Context) -> None:
     """Bring every open rollout as far as its evidence goes."""
     for rollout in deploy.open_rollouts(ctx):
-        deploy.advance(ctx, rollout.id)
+        with suppress(StaleState):  # a person or another worker moved this one; the others go on
+            deploy.advance(ctx, rollout.id)
 
 
 def convert_foreign(ctx: Context) -> None:

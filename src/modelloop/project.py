@@ -97,6 +97,8 @@ def _check(project: Project, findings: checks.Findings) -> None:
         findings, project.gates, project.objective, served=bool(endpoints), own=checks.names(project.metrics)
     )
     checks.check_pipelines(findings, project.pipelines, datasets)
+    checks.check_fills(findings, project.pipelines, project.sources)
+    checks.check_online(findings, project.online, project.endpoints, datasets)
     checks.check_endpoints(findings, project.endpoints, checks.values(project.pipelines, "model"))
     checks.check_monitors(findings, project.monitors, endpoints)
     checks.check_alerts(findings, project.alerts)

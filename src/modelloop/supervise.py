@@ -22,8 +22,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from .deploy.gateway.command import Held, gateway_argv
 from .ground.core.errors import AddressRefused, Conflict, NotReady
 from .ground.core.settings import Settings
 
@@ -51,6 +53,8 @@ class Program:
     address: str | None = None
     health: str | None = None
     """Path that answers 200 once it is ready."""
+    held: Held | None = None
+    """A gateway's socket: kept open while its process is started again."""
 
 
 @dataclass(slots=True)
@@ -60,6 +64,8 @@ class _Kept:
     restarts: int = 0
     started: float = 0.0
     again_at: float = 0.0
+    asked_at: float | None = None
+    """When it was asked to end, to be started again."""
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=32))
 
 
@@ -77,21 +83,22 @@ def programs(settings: Settings) -> tuple[Settings, list[Program]]:
     for number in range(1, chosen.workers + 1):
         name = "worker" if chosen.workers == 1 else f"worker{number}"
         listed.append(Program(name, "worker", (*start, "worker", *place)))
-    for number in range(1, chosen.gateways + 1):
-        port = chosen.gateway_port + number - 1
-        address = f"http://{_bracketed(chosen.host)}:{port}"
-        listed.append(
-            Program(f"gateway{number}", "gateway", gateway_argv(chosen, port, f"g{number}"), address, "/v2/health/live")
-        )
-    return chosen, listed
+    return chosen, listed + gateways(chosen)
 
 
-def gateway_argv(settings: Settings, port: int, name: str) -> tuple[str, ...]:
-    """Return the command of a gateway: it gets the store's address and a folder, no database."""
-    return (
-        sys.executable, "-m", "modelloop.deploy.gateway", "--blobs", settings.blobs_url, "--predictions",
-        str(settings.predictions), "--host", settings.host, "--port", str(port), "--id", name,
-    )  # fmt: skip
+def gateways(settings: Settings) -> list[Program]:
+    """Return the gateways: at each port as many processes as are to share it, and the one that speaks gRPC."""
+    listed = []
+    for number in range(1, settings.gateways * settings.gateway_processes + 1):
+        port = settings.gateway_port + (number - 1) // settings.gateway_processes
+        held = Held(settings.host, port, share=settings.gateway_processes > 1)
+        argv = gateway_argv(settings, port, f"g{number}")
+        address = f"http://{_bracketed(settings.host)}:{port}"
+        listed.append(Program(f"gateway{number}", "gateway", argv, address, held=held))
+    if settings.grpc_port:
+        argv = gateway_argv(settings, settings.grpc_port, "grpc1", face="grpc")
+        listed.append(Program("grpc1", "gateway", argv, f"grpc://{_bracketed(settings.host)}:{settings.grpc_port}"))
+    return listed
 
 
 class Supervisor:
@@ -101,6 +108,7 @@ class Supervisor:
         self._home = home
         self._kept = [_Kept(program) for program in wanted]
         self._say = say
+        self._rolling: deque[_Kept] = deque()
         self.ready = False
 
     def turn(self) -> None:
@@ -115,8 +123,25 @@ class Supervisor:
                 changed = True
         if not self.ready and all(_answers(kept) for kept in self._kept):
             self.ready = changed = True
+        self._roll()
         if changed:
             self._write()
+
+    def roll(self) -> None:
+        """Start the gateways again, one after the other: each is answering before the next is asked to end."""
+        self._rolling.extend(kept for kept in self._kept if kept.program.kind == "gateway")
+
+    def _roll(self) -> None:
+        for kept in self._kept:
+            overdue = kept.asked_at is not None and time.monotonic() - kept.asked_at > END_SECONDS
+            if overdue and kept.process is not None:
+                kept.process.kill()
+        if not self._rolling or not all(_answers(kept) for kept in self._kept):
+            return
+        kept = self._rolling.popleft()
+        if kept.process is not None:
+            kept.asked_at = time.monotonic()
+            kept.process.terminate()
 
     def end(self) -> None:
         """Ask every child to end, wait, insist; then remove the state file."""
@@ -131,15 +156,24 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for kept in self._kept:
+            if kept.program.held is not None:
+                kept.program.held.release()
         (self._home / STATE).unlink(missing_ok=True)
 
     def _bury(self, kept: _Kept, code: int) -> None:
         now = time.monotonic()
-        kept.deaths.append(now)
         kept.process = None
         kept.restarts += 1
+        if kept.asked_at is not None:
+            kept.asked_at = None
+            self._say(f"{kept.program.name} ended as it was asked to; starting it again")
+            return
+        kept.deaths.append(now)
         pause = pause_after([now - death for death in kept.deaths], lived=now - kept.started)
         kept.again_at = now + pause
+        if kept.program.held is not None:
+            kept.program.held.release() if pause else kept.program.held.forget()
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         when = f"starting it again in {pause:.1f} s" if pause else "starting it again"
         self._say(f"{kept.program.name} {how}; {when} (log: {self._log(kept.program)})")
@@ -147,9 +181,18 @@ class Supervisor:
     def _start(self, program: Program) -> subprocess.Popen[bytes]:
         path = self._log(program)
         path.parent.mkdir(parents=True, exist_ok=True)
+        words, handed = ((), ()) if program.held is None else program.held.hand_down()
+        try:
+            return self._spawn((*program.argv, *words), handed, path)
+        finally:
+            if handed:
+                os.close(handed[1])
+
+    def _spawn(self, argv: Sequence[str], handed: Sequence[int], path: Path) -> subprocess.Popen[bytes]:
         with path.open("ab") as log:
             return subprocess.Popen(
-                program.argv,
+                argv,
+                pass_fds=handed,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -214,12 +257,16 @@ def alone(home: Path) -> Iterator[None]:
 
 
 def keep_up(supervisor: Supervisor, *, when_ready: Callable[[], None], ready_within: float = 60.0) -> None:
-    """Run until SIGINT or SIGTERM; raises NotReady where the processes never come up."""
+    """Run until SIGINT or SIGTERM; SIGHUP starts the gateways again, one after the other, and no caller notices.
+
+    Raises NotReady where the processes never come up.
+    """
     asked: list[int] = []
-    before = {
+    before: dict[int, Any] = {
         number: signal.signal(number, lambda got, _frame: asked.append(got))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda _got, _frame: supervisor.roll())
     told, deadline = False, time.monotonic() + ready_within
     try:
         while not asked:
@@ -242,6 +289,8 @@ def _answers(kept: _Kept) -> bool:
     program = kept.program
     if kept.process is None or kept.process.poll() is not None:
         return False
+    if program.held is not None:
+        return program.held.up()
     if program.address is None or program.health is None:
         return True
     parts = urlsplit(program.address)
@@ -259,11 +308,12 @@ def _answers(kept: _Kept) -> bool:
 def _with_ports(settings: Settings) -> Settings:
     control = settings.control_port or free_ports(settings.host, 1)
     gateway = settings.gateway_port or free_ports(settings.host, settings.gateways, but=control)
-    for port in (control, *range(gateway, gateway + settings.gateways)):
+    others = (settings.grpc_port,) if settings.grpc_port else ()
+    for port in (control, *range(gateway, gateway + settings.gateways), *others):
         if not _is_free(settings.host, port):
             raise AddressRefused(
                 f"Port {port} on {settings.host} is taken.",
-                hint="Set MODELLOOP_CONTROL_PORT and MODELLOOP_GATEWAY_PORT; 0 takes free ones.",
+                hint="Set MODELLOOP_CONTROL_PORT, MODELLOOP_GATEWAY_PORT or MODELLOOP_GRPC_PORT; 0 takes free ones.",
             )
     return replace(settings, control_port=control, gateway_port=gateway)
 

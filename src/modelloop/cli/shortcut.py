@@ -1,22 +1,21 @@
-"""The way past the parser for what is typed most: `modelloop run PIPELINE [-P NAME=VALUE] [--json] [--local]`.
+"""The way past the parser for what is typed most, and for what is to take no time.
 
-The parser takes longer to load than ten steps take to run. Whatever is not exactly of this form (help, a flag it does
-not know, a mistake) goes to `entry`, which understands the same and more.
+`modelloop run PIPELINE [-P NAME=VALUE] [--json] [--local]` and `modelloop rollback ENDPOINT [--to MODEL:NUMBER]
+[--reason TEXT] [--json]`: the parser takes longer to load than ten steps take to run. Whatever is not exactly of these
+forms (help, a flag it does not know, a mistake) goes to `entry`, which understands the same and more.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from .face import act
-
-_FLAGS = ("--json", "--local")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +31,9 @@ def main(tokens: Sequence[str] | None = None) -> int:
     if read is None:
         code: int = import_module(f"{__package__}.entry").main(words)
         return code
-    face, arguments = read
+    target, face, arguments = read
     try:
-        return act("begin:run", face, **arguments)
+        return act(target, face, **arguments)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -42,28 +41,51 @@ def main(tokens: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _read(words: Sequence[str]) -> tuple[_Face, dict[str, Any]] | None:
-    """Return the options of a plain `run`, or None for anything else."""
-    if len(words) < 2 or words[0] != "run" or words[1].startswith("-") or not all(map(_is_text, words)):
+def _read(words: Sequence[str]) -> tuple[str, _Face, dict[str, Any]] | None:
+    """Return what is to be done with which options, or None for anything that is not exactly of these forms."""
+    if len(words) < 2 or words[1].startswith("-") or not all(map(_is_text, words)):
         return None
-    params: list[str] = []
-    flags: set[str] = set()
-    project: Path | None = None
-    rest = list(words[2:])
+    if words[0] == "run":
+        return _run(words[1], words[2:])
+    return _rollback(words[1], words[2:]) if words[0] == "rollback" else None
+
+
+def _run(pipeline: str, rest: Sequence[str]) -> tuple[str, _Face, dict[str, Any]] | None:
+    options = _options(rest, flags=("--json", "--local"), values={"-P": "params", "--param": "params"})
+    if options is None:
+        return None
+    params = options.get("params", [])
+    arguments = {"pipeline": pipeline, "params": params, "local": "--local" in options, "wait": True, "reason": ""}
+    return "begin:run", _face(options), arguments
+
+
+def _rollback(endpoint: str, rest: Sequence[str]) -> tuple[str, _Face, dict[str, Any]] | None:
+    options = _options(rest, flags=("--json",), values={"--to": "to", "--reason": "reason"})
+    if options is None or any(len(options.get(name, [])) > 1 for name in ("to", "reason", "project")):
+        return None
+    to, reason = options.get("to", [None])[0], options.get("reason", [""])[0]
+    return "steer:rollback", _face(options), {"endpoint": endpoint, "to": to, "reason": reason}
+
+
+def _face(options: Mapping[str, list[str]]) -> _Face:
+    project = options.get("project")
+    return _Face(Path(project[-1]) if project else None, "--json" in options)
+
+
+def _options(words: Sequence[str], *, flags: Sequence[str], values: Mapping[str, str]) -> dict[str, list[str]] | None:
+    """Return options by name with what they were given, flags with nothing; None where a word is not understood."""
+    found: dict[str, list[str]] = {}
+    named = {**values, "--project": "project"}
+    rest = list(words)
     while rest:
         word = rest.pop(0)
-        if word in _FLAGS:
-            flags.add(word)
-        elif word in ("-P", "--param", "--project") and rest and not rest[0].startswith("-"):
-            value = rest.pop(0)
-            if word == "--project":
-                project = Path(value)
-            else:
-                params.append(value)
+        if word in flags:
+            found[word] = []
+        elif word in named and rest and not rest[0].startswith("-"):
+            found.setdefault(named[word], []).append(rest.pop(0))
         else:
             return None
-    arguments = {"pipeline": words[1], "params": params, "local": "--local" in flags, "wait": True, "reason": ""}
-    return _Face(project, "--json" in flags), arguments
+    return found
 
 
 def _is_text(word: str) -> bool:

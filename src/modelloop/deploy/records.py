@@ -57,14 +57,17 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What answers at one endpoint. With a challenger, `stage` is shadow, canary or test; without, live (or bake)."""
+    """What answers at one endpoint. With a challenger, `stage` is check, shadow, canary, test or bake; without, live.
+
+    In a bake the challenger is the version before: it scores beside the new one, and is what a rollback returns to.
+    """
 
     endpoint: str
     champion: Arm
     challenger: Arm | None = None
     stage: Stage = Stage.LIVE
     share: float = 0.0
-    """Shadow: share of requests also scored; canary: share of keys answered by the challenger."""
+    """Shadow, bake: share of requests also scored; canary, test: share of keys answered by the challenger."""
     salt: str = ""
     key: str | None = None
     max_body: int = 1_000_000
@@ -86,6 +89,9 @@ class RoutingTable:
 
     generation: int
     routes: tuple[Route, ...]
+    epoch: int = 0
+    """Raised where generations begin again at a lower number (facts restored from a backup): gateways, which never go
+    back to an older generation, take this one all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,12 @@ class GatewayReport:
     """Requests that failed on our side (5xx)."""
     log_failed: int = 0
     """Records that the prediction log did not take (a full disk); the answers were sent."""
+    stale_since: datetime | None = None
+    """Since when the gateway could not look at its routing table; it answers with the last one. None: it can."""
+    shadow_lag: float = 0.0
+    """For how many seconds the oldest request that the challenger is still to score beside has waited."""
+    source: str = ""
+    """Where the gateway's table comes from: the store, its own `--state`, ..."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +152,9 @@ class Prediction:
     """This row's values of the columns in whose slices the loss is guarded."""
     missing: tuple[str, ...] | None = None
     """Inputs that this row did not have."""
+    latency: float | None = None
+    """Milliseconds from the whole request to its answer."""
+    gateway: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +166,63 @@ class Outcome:
     event_time: datetime
     """When the truth became known."""
     row: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The truth as somebody sends it: of a prediction by its id, or of a business key."""
+
+    label: float | str
+    """A text is the name of a class."""
+    prediction: str | None = None
+    key: str | None = None
+    """The value of the endpoint's `outcome_key`: the latest prediction with it at or before `event_time` is meant."""
+    event_time: datetime | None = None
+    """When it became known. None: now, and whichever is the latest prediction of the key."""
+    row: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that no version answered, because of the version and not of the request."""
+
+    id: str
+    endpoint: str
+    event_time: datetime
+    at: datetime
+    arm: str
+    version: str
+    error: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogLoss:
+    """What one writer of the prediction log (a start of a gateway) could not keep."""
+
+    gateway: str
+    started: str
+    """Names its files."""
+    at: datetime
+    """When this was last found out."""
+    alive: bool
+    killed: int
+    """Buffered records that ended with its process."""
+    failed: int
+    """Records that the disk refused."""
+    lost: int
+    """Buffered records that were turned away because too many waited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How much was removed of what was answered."""
+
+    predictions: int = 0
+    outcomes: int = 0
+    failures: int = 0
+    waiting: int = 0
+    parts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +268,9 @@ class Rollout:
     approved_by: str | None = None
     paused_by: str | None = None
     """Who holds it where it is; harm still leads back."""
+    paused_at: datetime | None = None
+    held_seconds: float = 0.0
+    """How long the present stage was paused before: its clock stood still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +295,8 @@ class Accepted:
 
     accepted: int
     unknown: tuple[str, ...] = ()
+    waiting: int = 0
+    """How many fit no prediction yet; they join it when the log brings it."""
 
 
 @dataclass(frozen=True, slots=True)

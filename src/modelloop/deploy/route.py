@@ -28,14 +28,14 @@ def place(key: str, salt: str) -> float:
 
 def choose(route: Route, key: str) -> ArmName:
     """Return the arm that answers a request with this key."""
-    if route.challenger is None or route.stage is not Stage.CANARY:
+    if route.challenger is None or route.stage not in (Stage.CANARY, Stage.TEST):
         return ArmName.CHAMPION
     return ArmName.CHALLENGER if place(key, route.salt) < route.share else ArmName.CHAMPION
 
 
 def shadowed(route: Route, prediction: str) -> bool:
-    """Say whether the challenger also scores this prediction, off the path."""
-    if route.challenger is None or route.stage is not Stage.SHADOW:
+    """Say whether the challenger also scores this prediction, off the path. In a bake that is the version before."""
+    if route.challenger is None or route.stage not in (Stage.SHADOW, Stage.BAKE):
         return False
     return place(prediction, route.salt + "/shadow") < route.share
 

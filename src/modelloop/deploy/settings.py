@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from ..ground.core.toml import setting
@@ -67,7 +68,7 @@ class RolloutSettings:
     margin: float = setting(
         "how much larger the challenger's mean loss may be (Brier score, or absolute error in units of the label's "
         "spread)",
-        default=0.002,
+        default=0.01,
         least=0,
     )
     false_promotion: float = setting(
@@ -152,5 +153,5 @@ class OnlineSettings:
     key: tuple[str, ...] = setting("columns that a request brings")
     time: str = setting("column that says since when a row was known")
     values: tuple[str, ...] = setting("columns that are looked up")
-    max_age: str | None = setting("how old a row may be, as `3h` or `2d`; any if left out", default=None)
+    max_age: timedelta | None = setting("how old a row may be; any age if left out", default=None)
     history: int = setting("newest rows kept per key, for requests about the past", default=100, least=1)

@@ -43,13 +43,14 @@ class Answers:
 
     y: Floats
     score: Floats
-    """Of the candidate."""
+    """Of the candidate: one number a row, or a row of probabilities (multiclass; labels are places of classes then)."""
     champion_score: Floats | None = None
     """Of the version that answers now; None: there is none."""
     overlap: bool = False
     """Did the champion learn from some of these rows? Then it cannot be compared on them."""
-    baseline_value: float | None = None
-    """Mean of the training labels: what a model that looks at nothing answers. None: not known."""
+    baseline_value: float | Sequence[float] | None = None
+    """Mean of the training labels, or the share of each class: what a model that looks at nothing answers. None: not
+    known."""
     slices: Mapping[str, Sequence[object]] = field(default_factory=dict)
     """Values of the columns that make groups."""
     parity: ParityLike | None = None
@@ -65,7 +66,9 @@ class Answers:
     @property
     def baseline(self) -> Floats | None:
         """Return the answers of a model that looks at nothing."""
-        return None if self.baseline_value is None else np.full(len(self.y), self.baseline_value)
+        if self.baseline_value is None:
+            return None
+        return np.full(self.score.shape, self.baseline_value, dtype=np.float64)
 
 
 def rows_from(answers: Answers, terms: TermsSettings, task: Task) -> Rows:

@@ -93,6 +93,8 @@ def in_words(direction: Direction, low: float, high: float) -> str:
 
 def _found(measure: Measure, rows: Rows, other: Rows, confidence: float, seed: int) -> _Found:
     plain = rows.weights is None and rows.clusters is None
+    if rows.score.ndim == 2:
+        return _influenced(measure, rows, other, confidence)
     if measure.metric.direction is Direction.ZERO:
         return _sizes(measure, rows, other, confidence, seed)
     if plain and measure.name == "auc":

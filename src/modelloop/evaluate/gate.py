@@ -77,7 +77,7 @@ def judge_gate(
 
 def _measure(gate: GateSettings, headline: str, terms: Terms) -> Measure:
     if gate.own is None:
-        return measure_of(str(gate.metric or headline))
+        return measure_of(str(gate.metric or headline), terms.task)
     if gate.own not in terms.own:
         raise InvalidInput(
             f"The gate looks at the project's own metric {gate.own!r}, which is not there.",

@@ -43,12 +43,13 @@ def evaluate(
     `metrics` are the project's own. Nothing is raised for too little evidence: numbers are None then, and gates answer
     `missing evidence`. Labels or scores that are not finite numbers raise InvalidInput.
     """
-    asked = _Asked(objective, measure_of(str(objective.metric)), rows_from(answers, objective.terms, objective.task))
+    headline = measure_of(str(objective.metric), objective.task)
+    asked = _Asked(objective, headline, rows_from(answers, objective.terms, objective.task))
     baseline, champion = answers.baseline, None if answers.overlap else answers.champion_score
     terms = Terms(objective.task, objective.terms, metrics)
     return Evaluation(
         headline=_score(asked.headline, asked.rows),
-        scores=tuple(_score(measure_of(name), asked.rows) for name in shown_of(objective)),
+        scores=tuple(_score(measure_of(name, objective.task), asked.rows) for name in shown_of(objective)),
         baseline=unknown(asked.headline.name, 0) if baseline is None else _baseline(asked, baseline),
         slices=tuple(_slices(asked, gates, answers)),
         comparison=_comparison(asked, champion),

@@ -26,6 +26,7 @@ class Rows:
 
     y: Floats
     score: Floats
+    """One number a row, or a row of probabilities (multiclass)."""
     weights: Floats | None = None
     clusters: Codes | None = None
     """Rows with one code are one piece of evidence."""
@@ -101,12 +102,13 @@ def estimate(measure: Measure, rows: Rows) -> tuple[float, Floats | None]:
 
 def checked(measure: Measure, rows: Rows) -> None:
     """Raise InvalidInput for rows that are not usable, EvidenceMissing for those that cannot tell this metric."""
-    if rows.y.ndim != 1 or rows.y.shape != rows.score.shape:
+    if rows.y.ndim != 1 or rows.y.shape != rows.score.shape[:1] or rows.score.ndim > 2:
         raise InvalidInput(
             f"There are labels {rows.y.shape} and scores {rows.score.shape}.", hint="One of each per row."
         )
     if not (np.isfinite(rows.y).all() and np.isfinite(rows.score).all()):
-        wrong = int((~np.isfinite(rows.y) | ~np.isfinite(rows.score)).sum())
+        told = np.isfinite(rows.score) if rows.score.ndim == 1 else np.isfinite(rows.score).all(axis=1)
+        wrong = int((~np.isfinite(rows.y) | ~told).sum())
         raise InvalidInput(
             f"{wrong} of {len(rows)} rows have a label or a score that is not a finite number.",
             hint="Drop rows without truth; look at what the model answers for the others.",
@@ -133,7 +135,7 @@ def rows_of(
     terms = terms or TermsSettings()
     given = dict(columns or {})
     truth, answers = numbers(y, "labels"), numbers(score, "scores")
-    if truth.ndim != 1 or truth.shape != answers.shape:
+    if truth.ndim != 1 or truth.shape != answers.shape[:1] or answers.ndim > 2:
         raise InvalidInput(f"There are labels {truth.shape} and scores {answers.shape}.", hint="One of each per row.")
     for name, values in given.items():
         same_length(len(truth), values, name)

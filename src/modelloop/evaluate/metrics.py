@@ -8,7 +8,7 @@ from types import MappingProxyType
 from ..ground.core.errors import EvidenceMissing, InvalidInput
 from ..ground.stats.interval import Floats
 from .measure import Measure, Rows, rows_of
-from .measures import binary, forecasting, ranking, regression
+from .measures import binary, classes, forecasting, ranking, regression
 from .records import Metric, Score
 from .scoring import score as scored
 from .settings import Task, TermsSettings
@@ -21,12 +21,14 @@ OF_TASK: Mapping[Task, Mapping[str, Measure]] = MappingProxyType(
             (Task.REGRESSION, regression.MEASURES),
             (Task.RANKING, ranking.MEASURES),
             (Task.FORECASTING, forecasting.MEASURES),
+            (Task.MULTICLASS, classes.MEASURES),
         )
     }
 )
 MEASURES: Mapping[str, Measure] = MappingProxyType(
-    {name: measure for measures in OF_TASK.values() for name, measure in measures.items()}
+    {name: measure for measures in reversed(list(OF_TASK.values())) for name, measure in measures.items()}
 )
+"""By name alone: where binary and multiclass share one (accuracy, brier, ...), the binary one."""
 METRICS: Mapping[str, Metric] = MappingProxyType({name: measure.metric for name, measure in MEASURES.items()})
 
 _USUAL: Mapping[Task, tuple[str, ...]] = MappingProxyType(
@@ -35,6 +37,7 @@ _USUAL: Mapping[Task, tuple[str, ...]] = MappingProxyType(
         Task.REGRESSION: ("mae", "rmse", "r2"),
         Task.RANKING: ("ndcg", "map", "mrr", "precision_at", "recall_at", "hit_rate"),
         Task.FORECASTING: ("mase", "smape", "wape", "bias"),
+        Task.MULTICLASS: ("macro_f1", "accuracy", "log_loss"),
     }
 )
 _NO_HEADLINE = frozenset({"bias", "max_error"})
@@ -42,7 +45,7 @@ _NO_HEADLINE = frozenset({"bias", "max_error"})
 
 
 def metrics_of(task: Task) -> tuple[str, ...]:
-    """Return the metrics that make sense for the task; for a multiclass one those of `evaluate.multiclass`."""
+    """Return the metrics that make sense for the task."""
     return tuple(OF_TASK.get(task, {}))
 
 
@@ -56,8 +59,10 @@ def usual_of(task: Task) -> tuple[str, ...]:
     return _USUAL.get(task, ())
 
 
-def measure_of(metric: str) -> Measure:
-    """Return the metric of that name; raises InvalidInput."""
+def measure_of(metric: str, task: Task | None = None) -> Measure:
+    """Return the metric of that name, as the task means it; raises InvalidInput."""
+    if task is not None and metric in OF_TASK.get(task, {}):
+        return OF_TASK[task][metric]
     if metric not in MEASURES:
         raise InvalidInput(f"There is no metric {metric!r}.", hint=f"There are {', '.join(MEASURES)}.")
     return MEASURES[metric]
@@ -72,13 +77,15 @@ def compute(
     seed: int = 0,
     terms: TermsSettings | None = None,
     columns: Mapping[str, object] | None = None,
+    task: Task | None = None,
 ) -> Score:
     """Return the metric with its interval at the given confidence (see `scoring.score`).
 
+    `task` tells metrics of one name apart: with multiclass, `score` is a row of probabilities for each label.
     `terms` and `columns` say what the metric needs beside label and score. Raises EvidenceMissing where the rows cannot
     tell (none, a single class for AUC, a constant label for R2), InvalidInput for what is no input.
     """
-    measure = measure_of(metric)
+    measure = measure_of(metric, task)
     rows = for_metric(measure, rows_of(y, score, terms=terms, columns=columns))
     return scored(measure, rows, confidence, seed=seed)
 

@@ -84,26 +84,38 @@ def multiclass_scores(
 ) -> tuple[Score, ...]:
     """Return all metrics with intervals; raises as `checked` does. One that these rows cannot tell has no number."""
     checked(y, probabilities)
-    rows, classes = probabilities.shape
-    decision = probabilities.argmax(axis=1)
+    rows = len(probabilities)
     weight = np.ones(rows) if weights is None else weights
-    counts = confusion(y, decision, classes, weight)
-    cell = y * classes + decision
-    found: dict[str, tuple[float, Floats]] = {}
-    for name, of in _FROM_CELLS.items():
-        found[name] = _from_cells(of, counts, cell, weight)
-    own = probabilities[np.arange(rows), y]
-    losses = {
-        "log_loss": -np.log(np.clip(own, _SURE, 1.0)),
-        "brier": np.square(probabilities).sum(axis=1) - 2 * own + 1,
-        "top_k": ((probabilities > own[:, None]).sum(axis=1) < top) * 1.0,
-    }
-    for name, values in losses.items():
+    found = {name: from_decisions(name, y, probabilities, weight) for name in DECIDED}
+    for name in ROW_BY_ROW:
+        values = per_row(name, y, probabilities, top)
         mean = float(weight @ values / weight.sum())
         found[name] = mean, (values - mean) * weight * (rows / weight.sum())
-    found["auc_ovr"] = _auc_ovr(y, probabilities, weight)
+    found["auc_ovr"] = auc_ovr(y, probabilities, weight)
     plain = weights is None and clusters is None
     return tuple(_score(name, *found[name], clusters, confidence, plain=plain) for name in METRICS)
+
+
+ROW_BY_ROW = ("log_loss", "brier", "top_k")
+
+
+def per_row(name: str, y: Codes, probabilities: Floats, top: int = 2) -> Floats:
+    """Return what each row adds to a mean: its loss, or whether its class is among the `top` most probable ones."""
+    own = probabilities[np.arange(len(y)), y]
+    if name == "log_loss":
+        found: Floats = -np.log(np.clip(own, _SURE, 1.0))
+    elif name == "brier":
+        found = np.square(probabilities).sum(axis=1) - 2 * own + 1
+    else:
+        found = ((probabilities > own[:, None]).sum(axis=1) < top) * 1.0
+    return found
+
+
+def from_decisions(name: str, y: Codes, probabilities: Floats, weight: Floats) -> tuple[float, Floats]:
+    """Return a metric of decisions, and each row's influence on it."""
+    decision, classes = probabilities.argmax(axis=1), probabilities.shape[1]
+    counts = confusion(y, decision, classes, weight)
+    return _from_cells(_FROM_CELLS[name], counts, y * classes + decision, weight)
 
 
 def _score(
@@ -144,7 +156,7 @@ def _from_cells(of: Callable[[Floats], Floats], counts: Floats, cell: Codes, wei
     return value, (slopes[cell] - float(slopes @ shares[0])) * weight * (len(cell) / weight.sum())
 
 
-def _auc_ovr(y: Codes, probabilities: Floats, weight: Floats) -> tuple[float, Floats]:
+def auc_ovr(y: Codes, probabilities: Floats, weight: Floats) -> tuple[float, Floats]:
     """Return the mean AUC over classes, as scikit-learn's macro average; no number where a class has no row."""
     rows, classes = probabilities.shape
     total, influence = 0.0, np.zeros(rows)
@@ -238,3 +250,4 @@ _FROM_CELLS: Mapping[str, Callable[[Floats], Floats]] = MappingProxyType(
         "mcc": _mcc,
     }
 )
+DECIDED = tuple(_FROM_CELLS)

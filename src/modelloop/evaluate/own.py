@@ -58,7 +58,8 @@ def _scored(name: str, settings: OwnMetricSettings, rows: Rows, champion: Floats
 
 
 def _known(formula: Formula, rows: Rows) -> dict[str, Floats]:
-    told = {"label": rows.y, "score": rows.score, "answer": rows.score, "threshold": np.asarray(rows.terms.threshold)}
+    score = rows.score if rows.score.ndim == 1 else rows.score.max(axis=1)
+    told = {"label": rows.y, "score": score, "answer": score, "threshold": np.asarray(rows.terms.threshold)}
     found: dict[str, Floats] = {}
     for name in formula.names:
         if name == "decision":

@@ -17,7 +17,7 @@ class Task(StrEnum):
     RANKING = "ranking"
     FORECASTING = "forecasting"
     MULTICLASS = "multiclass"
-    """Judged by `modelloop.evaluate.report`; a project file cannot name it, as endpoints answer one number a row."""
+    """One of more than two classes: answered with the probability of each, and the most probable one's label."""
 
 
 class MetricName(StrEnum):
@@ -57,6 +57,16 @@ class MetricName(StrEnum):
     RECALL_AT = "recall_at"
     HIT_RATE = "hit_rate"
     MASE = "mase"
+    MACRO_F1 = "macro_f1"
+    MACRO_PRECISION = "macro_precision"
+    MACRO_RECALL = "macro_recall"
+    MICRO_F1 = "micro_f1"
+    WEIGHTED_F1 = "weighted_f1"
+    WEIGHTED_PRECISION = "weighted_precision"
+    WEIGHTED_RECALL = "weighted_recall"
+    KAPPA = "kappa"
+    TOP_K = "top_k"
+    AUC_OVR = "auc_ovr"
 
 
 class Check(StrEnum):
@@ -83,6 +93,7 @@ class TermsSettings:
     )
     bins: int = setting("ece: groups of equally many rows", default=15, least=2, most=1000)
     top: int = setting("ranking: how many places count", default=10, least=1)
+    k: int = setting("top_k: among how many of the most probable classes", default=2, least=1)
     quantile: float = setting("pinball: the quantile that is predicted", default=0.5, least=0.0001, most=0.9999)
     season: int = setting("mase: rows from one season to the next; 1: beside the row before", default=1, least=1)
     query: str | None = setting("ranking: the holdout column of the question that a row is an answer to", default=None)

@@ -5,7 +5,7 @@ Polars is not imported here: whoever hands over a frame has it already, and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..ground.core.errors import InvalidInput
@@ -23,8 +23,8 @@ def from_frame(frame: Frame, names: Iterable[str] | None = None) -> Columns:
     """Return the named columns (all, if none are named) as float64, int64, bool or object (str or None).
 
     Whole numbers and booleans with nulls become float64 with NaN. Dates and times become ISO 8601 text, as a caller of
-    the endpoint sends them. Durations, bytes and nested values raise InvalidInput. Of a lazy frame only the named
-    columns are collected.
+    the endpoint sends them. Bytes stay bytes, and lists of numbers of one length become arrays of more dimensions.
+    Durations and other nested values raise InvalidInput. Of a lazy frame only the named columns are collected.
     """
     schema = frame.collect_schema()
     wanted = list(schema.names() if names is None else names)
@@ -37,8 +37,8 @@ def from_frame(frame: Frame, names: Iterable[str] | None = None) -> Columns:
     return {name: _column(taken.get_column(name)) for name in wanted}
 
 
-def columns_of(given: Columns | Frame, reads: Mapping[str, bool]) -> Columns:
-    """Return the columns to fit on: `reads` names them and says whether times may stand there.
+def columns_of(given: Columns | Frame, reads: Mapping[str, bool], raw: Collection[str] = ()) -> Columns:
+    """Return the columns to fit on: `reads` names them and says whether times may stand there; `raw`: where bytes may.
 
     A column that is absent is left out; the op that wants it says so. Others may be of any type.
     """
@@ -50,6 +50,10 @@ def columns_of(given: Columns | Frame, reads: Mapping[str, bool]) -> Columns:
             raise InvalidInput(
                 f"The column {name!r} holds {schema[name]}; only date_part, elapsed and flag_missing read times.",
                 hint="Make numbers of it first: date_part(column, 'hour').",
+            )
+        if name in schema and str(schema[name]) == "Binary" and name not in raw:
+            raise InvalidInput(
+                f"The column {name!r} holds bytes; only picture reads them.", hint="Make text of it first."
             )
     return from_frame(given, [name for name in schema.names() if name in reads])
 
@@ -67,12 +71,34 @@ def _column(series: pl.Series) -> npt.NDArray[Any]:
         return np.array([np.nan if value is None else float(value) for value in series.to_list()], np.float64)
     if kind in ("String", "Categorical", "Enum"):
         return np.array(series.to_list(), dtype=object)
+    if kind == "Binary":
+        made = np.empty(len(series), dtype=object)
+        made[:] = series.to_list()
+        return made
+    if kind in ("Array", "List"):
+        return _nested(series)
     if kind == "Null":
         return np.full(len(series), None, dtype=object)
     if kind in ("Date", "Datetime"):
         moments = series.dt.cast_time_unit("us") if kind == "Datetime" else series
         return np.array(moments.dt.to_string("iso:strict").to_list(), dtype=object)
-    raise InvalidInput(
+    raise _no_column(series)
+
+
+def _nested(series: pl.Series) -> npt.NDArray[Any]:
+    """Return lists of one length, however deep, as one array with the rows first."""
+    try:
+        found = series.to_numpy() if str(series.dtype).startswith("Array") else np.array(series.to_list())
+    except ValueError as error:  # lists of several lengths
+        raise InvalidInput(f"The lists of the column {series.name!r} have several lengths.") from error
+    if found.dtype.kind not in "fiub":
+        raise _no_column(series)
+    return found
+
+
+def _no_column(series: pl.Series) -> InvalidInput:
+    dtype = series.dtype
+    return InvalidInput(
         f"The column {series.name!r} holds {dtype}; a transform reads numbers, booleans, strings, dates and times.",
         hint="Make one of these first, for example pl.col(...).dt.total_seconds() of a duration.",
     )

@@ -29,10 +29,16 @@ class InputColumn:
     name: str
     datatype: Datatype
     nullable: bool = False
+    raw: bool = False
+    """BYTES that are no text but any bytes, such as a picture's file: as they are, or as base64 where JSON is sent."""
 
+
+FEATURES = "features"
+"""Name of a graph's input that takes the prepared matrix."""
 
 Columns: TypeAlias = "Mapping[str, npt.NDArray[Any]]"
-"""Raw columns by name, one dimension, equal length: float64 (NaN: missing), int64, bool, or object (str or None)."""
+"""Raw columns by name, one dimension, equal length: float64 (NaN: missing), int64, bool, or object (str, bytes
+or None). Where a model takes tensors: arrays of any number of dimensions, rows first."""
 
 Matrix: TypeAlias = "npt.NDArray[np.float32]"
 """Prepared features, rows x features: what a model is trained on and served with."""

@@ -6,6 +6,8 @@
 Ops are applied in order; each reads raw columns, or what an earlier op made under its name. Numbers become features,
 unless the op stands in `aside(...)`; strings are for later ops. Applying has no state and reads each row by itself, so
 a row gets the same features alone or among 300,000.
+
+Ops that make tensors (`tokens`, `picture`) feed inputs of a graph by name, beside the matrix or alone: `feeds`.
 """
 
 from __future__ import annotations
@@ -22,15 +24,18 @@ from ..ground.core.later import numpy as np
 from .columns import columns_of
 from .ops import FITTED, OLDER, Aside, FittedOp, Op
 from .ops.form import Raw, check_columns, input_from_json, input_json
-from .records import Columns, Datatype, InputColumn, Matrix
+from .records import FEATURES, Columns, Datatype, InputColumn, Matrix
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import polars as pl
 
 FORM = 2
 """Of the JSON; a reader refuses what is newer. Form 1 had no versions of ops and one input each."""
 MOMENTS = ("date_part", "elapsed")
 """Ops that read their columns as dates or times."""
+UNIQUE = (*MOMENTS, "tokens", "picture")
+"""Ops that read what is hardly ever the same twice."""
 
 
 _Turn = tuple[Callable[..., list[Raw]], str, tuple[str, ...], bool, tuple[tuple[int, str], ...]]
@@ -70,11 +75,19 @@ class Transform:
         reads: dict[str, bool] = {}
         for op in ops:
             reads |= {name: op.takes_times and reads.get(name, True) for name in op.reads}
-        columns = dict(columns_of(given, reads))
+        raw_bytes = {name for op in ops if op.takes_bytes for name in op.reads}
+        columns = dict(columns_of(given, reads, raw_bytes))
         raw, fitted, made = set(columns), [], []
         for at, op in enumerate(ops):
             learned = op.learn(columns)
             fitted.append(learned)
+            if learned.tensors:
+                if everything:
+                    raise InvalidInput(
+                        f"{learned.kind} makes tensors, which are no columns of a matrix.",
+                        hint="Take fit(...) and feeds(...).",
+                    )
+                continue
             later = {name for other in ops[at + 1 :] for name in other.reads} & set(_readable(learned))
             if not (later or everything):
                 continue
@@ -105,14 +118,19 @@ class FittedTransform:
     """The features, in the order of the matrix's columns."""
     digest: str = field(init=False, compare=False)
     """Hash of the canonical JSON."""
+    tensors: tuple[str, ...] = field(init=False, compare=False)
+    """The tensors it makes beside the matrix, by name."""
     _plan: tuple[_Turn, ...] = field(init=False, repr=False, compare=False)
+    _tensor_plan: tuple[FittedOp, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         names = tuple(name for at, op in enumerate(self.ops) if self.is_feature(at) for name in op.names)
-        if not names:
+        tensors = tuple(name for op in self.ops if op.tensors for name in op.names)
+        if not names and not tensors:
             raise InvalidInput("A transform needs at least one feature.", hint="number(name) makes one of a number.")
         readable = tuple(name for op in self.ops for name in _readable(op))
-        twice = sorted({name for some in (names, readable) for name in some if some.count(name) > 1})
+        fed = (*tensors, *([FEATURES] if names else []))
+        twice = sorted({name for some in (names, readable, fed) for name in some if some.count(name) > 1})
         if twice:
             raise InvalidInput(
                 f"Two features have the name {', '.join(map(repr, twice))}.", hint="Give one of them a name=."
@@ -121,19 +139,25 @@ class FittedTransform:
         setting = object.__setattr__
         setting(self, "inputs", inputs)
         setting(self, "names", names)
+        setting(self, "tensors", tensors)
         setting(self, "_plan", plan)
+        setting(self, "_tensor_plan", tuple(op for op in self.ops if op.tensors))
         setting(self, "digest", hash_bytes(self.to_bytes()))
 
     @property
     def moments(self) -> tuple[str, ...]:
-        """Return the raw columns that are read as dates or times and as nothing else: they are never the same twice."""
-        others = {one.name for op in self.ops if op.kind not in MOMENTS for one in op.inputs}
-        read = (one.name for op in self.ops if op.kind in MOMENTS for one in op.inputs)
+        """Return the raw columns that are read as dates, times, texts or pictures and as nothing else.
+
+        They are never the same twice: there is no drift to be seen in them, and no profile of them is kept.
+        """
+        others = {one.name for op in self.ops if op.kind not in UNIQUE for one in op.inputs}
+        read = (one.name for op in self.ops if op.kind in UNIQUE for one in op.inputs)
         return tuple(dict.fromkeys(name for name in read if name not in others))
 
     def is_feature(self, at: int) -> bool:
         """Say whether what the op makes stands in the matrix."""
-        return at not in self.aside and self.ops[at].makes is not Datatype.BYTES
+        op = self.ops[at]
+        return at not in self.aside and op.makes is not Datatype.BYTES and not op.tensors
 
     def apply(self, columns: Columns) -> Matrix:
         """Return the features, rows x names, C-contiguous. Columns it does not read are ignored.
@@ -141,9 +165,24 @@ class FittedTransform:
         Raises InvalidInput for a missing column, unequal lengths, strings where numbers belong, and whatever an op
         cannot answer.
         """
+        return self._made(columns, dict(columns))
+
+    def feeds(self, columns: Columns) -> dict[str, npt.NDArray[Any]]:
+        """Return all that a graph is fed with, by the name of its input: `features` where there are any, and tensors.
+
+        Raises as `apply` does.
+        """
+        known = dict(columns)
+        matrix = self._made(columns, known)
+        made = {FEATURES: matrix} if self.names else {}
+        for op in self._tensor_plan:
+            made |= zip(op.names, op.apply(*(known[one.name] for one in op.inputs)), strict=True)
+        return made
+
+    def _made(self, columns: Columns, known: dict[str, Raw]) -> Matrix:
+        """Return the features; what later ops and tensors read of it is in `known` afterwards."""
         matrix = np.empty((check_columns(columns, self.inputs), len(self.names)), np.float32)
         at = 0
-        known = dict(columns)
         # beyond 3.4e38 a float32 is infinite, and inf - inf is missing: answers, not accidents
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for apply, first, others, feature, kept in self._plan:
@@ -211,6 +250,8 @@ def _planned(
         kept = tuple((place, name) for place, name in enumerate(op.names) if name in read_later)
         if not op.inputs:
             raise InvalidInput(f"The op {op.kind!r} reads no column.")
+        if op.tensors:
+            continue
         first, *others = (one.name for one in op.inputs)
         plan.append((op.apply, first, tuple(others), is_feature(at), kept))
     return tuple(raw.values()), tuple(plan)
@@ -225,13 +266,15 @@ def _meet(one: InputColumn, raw: dict[str, InputColumn], made: Mapping[str, Data
     seen = raw.setdefault(one.name, one)
     if seen.datatype is not one.datatype:
         raise InvalidInput(f"The column {seen.name!r} is read as {seen.datatype} and as {one.datatype}.")
-    raw[seen.name] = InputColumn(seen.name, seen.datatype, nullable=seen.nullable and one.nullable)
+    if seen.raw is not one.raw:
+        raise InvalidInput(f"The column {seen.name!r} is read as text and as raw bytes.")
+    raw[seen.name] = InputColumn(seen.name, seen.datatype, seen.nullable and one.nullable, seen.raw)
 
 
 def _readable(op: FittedOp) -> tuple[str, ...]:
     """Return what later ops can read: a feature that has its column's own name leaves that name to the column."""
     own = {one.name for one in op.inputs}
-    return tuple(name for name in op.names if name not in own)
+    return () if op.tensors else tuple(name for name in op.names if name not in own)
 
 
 def _for_later(vector: Raw) -> Raw:

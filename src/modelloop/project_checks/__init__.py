@@ -4,11 +4,12 @@ Each check takes one table of the file and what it refers to. A setting with a m
 passed over: it is reported already, and whatever hangs on it can be judged when it can be read.
 """
 
+from .answering import check_endpoints
 from .data import check_contracts, check_sources
+from .filling import check_fills, check_online
 from .findings import Findings, names, values
 from .model import (
     TASK_METRICS,
-    check_endpoints,
     check_gates,
     check_metrics,
     check_objective,
@@ -22,10 +23,12 @@ __all__ = [
     "check_alerts",
     "check_contracts",
     "check_endpoints",
+    "check_fills",
     "check_gates",
     "check_metrics",
     "check_monitors",
     "check_objective",
+    "check_online",
     "check_pipelines",
     "check_pool",
     "check_sources",

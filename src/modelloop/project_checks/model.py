@@ -1,15 +1,13 @@
-"""Objective, gates, pipelines, endpoints: a version can come to be, pass and be served."""
+"""Objective, gates, pipelines: a version can come to be and pass."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
-from ..deploy.settings import EndpointSettings, RolloutSettings
 from ..evaluate.formula import read as read_formula
-from ..evaluate.metrics import MEASURES, headlines_of, metrics_of
+from ..evaluate.metrics import MEASURES, headlines_of, measure_of, metrics_of
 from ..evaluate.records import Direction
 from ..evaluate.settings import Check, GateSettings, MetricName, ObjectiveSettings, OwnMetricSettings, Task
 from ..ground.core.errors import InvalidInput
@@ -19,7 +17,7 @@ from ..retrain.settings import PipelineSettings
 from .findings import Findings, Names, Uses, check_arguments, check_length, check_positive, each, names, readable
 
 TASK_METRICS: Mapping[Task, tuple[MetricName, ...]] = MappingProxyType(
-    {task: tuple(MetricName(name) for name in metrics_of(task)) for task in Task if task is not Task.MULTICLASS}
+    {task: tuple(MetricName(name) for name in metrics_of(task)) for task in Task}
 )
 
 _GATES: Mapping[str, Uses] = MappingProxyType(
@@ -38,11 +36,6 @@ def check_objective(findings: Findings, objective: ObjectiveSettings) -> None:
     if objective is UNREADABLE:
         return
     path: Path = ("objective", "metric")
-    if objective.task is Task.MULTICLASS:
-        tasks = ", ".join(task for task in Task if task is not Task.MULTICLASS)
-        hint = "modelloop.evaluate.report judges classes, but endpoints answer one number a row and cannot serve them"
-        findings.add(("objective", "task"), '"multiclass"', tasks, hint)
-        return
     fits = _check_metric(findings, path, objective.metric, objective.task)
     if fits and readable(objective.metric, objective.task) and objective.metric not in headlines_of(objective.task):
         hint = "its sign, or a single row, decides it: show it with `also`"
@@ -98,13 +91,15 @@ def check_gates(
                 findings.add((*path, "metric"), f'"{gate.metric}" beside own', "one of the two")
             continue
         fits = _check_metric(findings, (*path, "metric"), gate.metric, task)
-        _check_bound(findings, path, gate, gate.metric or headline, fits)
+        _check_bound(findings, path, gate, gate.metric or headline, fits=fits, task=task)
 
 
-def _check_bound(findings: Findings, path: Path, gate: GateSettings, metric: MetricName, fits: bool) -> None:
+def _check_bound(
+    findings: Findings, path: Path, gate: GateSettings, metric: MetricName, *, fits: bool, task: Task
+) -> None:
     if not fits or gate.bound is None or not readable(metric, gate.bound):
         return
-    measure = MEASURES[str(metric)]
+    measure = measure_of(str(metric), task if readable(task) else None)
     low, high = measure.least, measure.most
     if measure.metric.direction is Direction.ZERO:
         low = 0.0
@@ -122,30 +117,3 @@ def check_pipelines(findings: Findings, pipelines: Mapping[str, PipelineSettings
         check_arguments(findings, (*path, "params"), pipeline.params, names(pipeline.inputs))
         check_length(findings, (*path, "model"), pipeline.model)
         check_positive(findings, (*path, "time_limit"), pipeline.time_limit)
-
-
-def check_endpoints(findings: Findings, endpoints: Mapping[str, EndpointSettings], models: Names) -> None:
-    """Models are made by some pipeline; rollouts can come to an end."""
-    for name, endpoint in each(endpoints):
-        path: Path = ("endpoints", name)
-        nothing = "the model of some [pipelines.NAME]: write model = ... there"
-        if endpoint.registered is not True:
-            findings.refer((*path, "model"), endpoint.model, models, nothing)
-        if endpoint.rollout is not UNREADABLE:
-            _check_rollout(findings, (*path, "rollout"), endpoint.rollout)
-
-
-def _check_rollout(findings: Findings, path: Path, rollout: RolloutSettings) -> None:
-    if rollout.canary is not UNREADABLE:
-        for place, (before, share) in enumerate(pairwise((0.0, *rollout.canary))):
-            if not before < share <= 1:
-                rising = "a share above the one before it, at most 1" if place else "a share above 0, at most 1"
-                findings.add((*path, "canary", place), f"{share:g}", rising)
-    for name in ("shadow_rows", "canary_rows"):
-        rows = getattr(rollout, name)
-        if readable(rows, rollout.max_rows) and rows > rollout.max_rows:
-            findings.add(
-                (*path, name), f"{rows}", f"at most max_rows, which is {rollout.max_rows}", "else it always goes back"
-            )
-    if rollout.shadow_fraction == 0 and readable(rollout.shadow_rows) and rollout.shadow_rows:
-        findings.add((*path, "shadow_fraction"), "0", "above 0", "to leave the shadow out write shadow_rows = 0")

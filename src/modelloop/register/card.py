@@ -8,12 +8,14 @@ from typing import Any
 
 from ..evaluate.records import Evaluation, OwnScore, Score
 from ..ground.core.clock import iso
+from ..prepare.tensors import Tensors
 from ..train.records import Candidate
 from .records import Evidence, ModelVersion, Snapshot
 from .signature import describe
 
 WORST_SLICES = 8
 TOP_FEATURES = 10
+NAMED = 20
 SHOWN = ("lightgbm", "modelloop", "numpy", "onnx", "onnxruntime", "polars", "scikit-learn")
 UNSAFE = (
     "**Unsafe.** This version holds a pickle: whoever reads it runs whatever was written into it. Modelloop reads it "
@@ -36,7 +38,7 @@ def card(model: str, candidate: Candidate, evidence: Evidence, environment: str)
         "## Training",
         _training(candidate),
         "## Input and answer",
-        f"Asked with: {plain(describe(candidate.transform.inputs))}. Answers one number per row ({objective.task}).",
+        f"Asked with: {plain(_asked(candidate))}. {plain(_answers(candidate, str(objective.task)))}",
         "## Intended use",
         f"To answer: {plain(objective.question)} {NOT_MEASURED}",
         "## Lineage",
@@ -61,6 +63,21 @@ def foreign_card(version: ModelVersion, snapshot: Snapshot) -> str:
         _table(("path", "bytes"), rows) if rows else "None are held.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _asked(candidate: Candidate) -> str:
+    transform = candidate.transform
+    if isinstance(transform, Tensors):
+        return ", ".join(f"{one.name} {one.datatype} {list(one.shape)}" for one in transform.given)
+    return describe(transform.inputs)
+
+
+def _answers(candidate: Candidate, task: str) -> str:
+    labels = candidate.labels
+    if not labels:
+        return f"Answers one number per row ({task})."
+    named = ", ".join(map(str, labels[:NAMED])) + (", ..." if len(labels) > NAMED else "")
+    return f"Answers the probability of each of {len(labels)} classes, and the likeliest of them: {named}."
 
 
 def _headline(evidence: Evidence) -> str:

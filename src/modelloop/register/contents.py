@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 
 from ..prepare.columns import from_frame
+from ..prepare.tensors import Tensors
 from ..train.records import Candidate
+from ..train.replies import LABEL, PROBABILITIES, SCORE
 from .card import card
-from .records import Evidence, Signature
+from .records import Evidence, Signature, TensorSpec
 
-OUTPUT = "score"
+OUTPUT = SCORE
 
 
 def is_unsafe(native_format: str) -> bool:
@@ -22,7 +24,20 @@ def is_unsafe(native_format: str) -> bool:
 
 def signature_of(candidate: Candidate, evidence: Evidence) -> Signature:
     """Return what the model is asked with and what it answers."""
-    return Signature(tuple(candidate.transform.inputs), OUTPUT, str(evidence.objective.task))
+    transform, labels = candidate.transform, candidate.labels
+    outputs: tuple[TensorSpec, ...] = ()
+    if labels:
+        kind = "BYTES" if isinstance(labels[0], str) else "INT64"
+        outputs = (TensorSpec(PROBABILITIES, "FP32", (-1, len(labels))), TensorSpec(LABEL, kind, (-1,)))
+    given = transform.given if isinstance(transform, Tensors) else ()
+    return Signature(
+        tuple(transform.inputs),
+        PROBABILITIES if labels else OUTPUT,
+        str(evidence.objective.task),
+        tensors=tuple(TensorSpec(one.name, one.datatype, one.shape) for one in given),
+        outputs=outputs,
+        labels=tuple(map(str, labels)),
+    )
 
 
 def files_of(model: str, candidate: Candidate, evidence: Evidence, environment: str) -> dict[str, bytes]:
@@ -46,9 +61,11 @@ def files_of(model: str, candidate: Candidate, evidence: Evidence, environment: 
 
 
 def _sample(candidate: Candidate) -> Mapping[str, Any]:
-    columns = from_frame(candidate.sample, [column.name for column in candidate.transform.inputs])
-    rows = {name: values.tolist() for name, values in columns.items()}  # NaN is written as null
-    return {"columns": rows, "expected": candidate.expected.tolist()}
+    """Return the sample's rows; NaN is written as null, raw bytes as base64, which is read as such."""
+    transform = candidate.transform
+    columns = from_frame(candidate.sample, [one.name for one in transform.inputs] or transform.tensors)
+    rows = {name: values.tolist() for name, values in columns.items()}
+    return {"columns" if transform.inputs else "tensors": rows, "expected": candidate.expected.tolist()}
 
 
 def _training(candidate: Candidate) -> Mapping[str, Any]:

@@ -28,9 +28,12 @@ class _Snapshot(msgspec.Struct):
     files: dict[str, tuple[tuple[str, int], ...]]
 
 
-def build(blobs: Blobs, files: Mapping[str, bytes]) -> Package:
-    """Store the files, then the manifest. Nothing points to it yet, so dying half-way leaves nothing wrong."""
-    hashes = {name: blobs.put(data) for name, data in sorted(files.items())}
+def build(blobs: Blobs, files: Mapping[str, bytes], held: Mapping[str, str] | None = None) -> Package:
+    """Store the files, then the manifest. Nothing points to it yet, so dying half-way leaves nothing wrong.
+
+    `held`: further files, name -> hash, whose bytes are stored already.
+    """
+    hashes = {name: blobs.put(data) for name, data in sorted(files.items())} | dict(held or {})
     return Package(hashes, blobs.put(canonical_json({"format": FORMAT, "files": hashes})))
 
 

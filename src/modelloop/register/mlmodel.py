@@ -11,11 +11,14 @@ from typing import Any
 from ..ground.core.errors import ExtraMissing, InvalidInput
 from ..ground.core.later import needed
 from ..prepare.records import Datatype, InputColumn
+from ..train.foreign.records import Tensor
 
 MLMODEL = "MLmodel"
 MAX_BYTES = 1_000_000
 SERVED = ("onnx", "lightgbm", "xgboost", "sklearn", "pytorch")
 """Flavors that can become a package, the most exact first."""
+PYTHON = "python_function"
+"""The flavor of any Python code."""
 _PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".pth", ".pt", ".cloudpickle", ".dill", ".bin"})
 _DATATYPES = {
     "double": Datatype.FP64,
@@ -25,6 +28,16 @@ _DATATYPES = {
     "boolean": Datatype.BOOL,
     "string": Datatype.BYTES,
 }
+_TENSORS = {
+    **{name: name.upper() for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")},
+    "float16": "FP16",
+    "float32": "FP32",
+    "float64": "FP64",
+    "bool": "BOOL",
+    "str": "BYTES",
+    "object": "BYTES",
+}
+"""The protocol's names of numpy's types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,8 @@ class Described:
     """Columns of the signature; None: it has none that names columns."""
     width: int | None = None
     """Columns of a tensor signature [-1, width]."""
+    tensors: tuple[Tensor, ...] = ()
+    """Of a signature of other tensors."""
     example: str = ""
     """Path of the input example."""
     unsafe: bool = False
@@ -87,20 +102,21 @@ def _described(body: Mapping[str, Any], paths: Collection[str]) -> Described:
     facts = _facts(body, flavors)
     flavor = next((name for name in SERVED if name in flavors), "")
     pyfunc = flavors.get("python_function", {})
+    if not flavor and pyfunc:
+        return _python(body, pyfunc, paths, facts)
     if not flavor:
         known = ", ".join(sorted(flavors)) or "none"
-        loader = _word(pyfunc.get("loader_module"))
-        why = f"Its flavors ({known}) hold Python code{f' read by {loader}' if loader else ''}, which no package can"
-        refusal = f"{why} hold: {', '.join(SERVED)} can be converted to ONNX."
-        return Described(unsafe=_pickled(paths) or "python_function" in flavors, refusal=refusal, facts=facts)
+        refusal = f"Its flavors ({known}) hold nothing that can be read: {', '.join(SERVED)} and python_function can."
+        return Described(unsafe=_pickled(paths), refusal=refusal, facts=facts)
     own = flavors[flavor]
     data = _word(own.get("data") or own.get("pickled_model") or own.get("model_data") or pyfunc.get("data"))
     words = ("model_class", "serialization_format", "lgb_version", "xgb_version", "sklearn_version", "pytorch_version")
     settings = {name: _word(own.get(name)) for name in words if own.get(name)}
     settings["predict_fn"] = _word(pyfunc.get("predict_fn")) or "predict"
     data = inside(data, paths)
-    inputs, width = _signature(body.get("signature"))
+    inputs, width, tensors = _signature(body.get("signature"))
     return Described(
+        tensors=tensors,
         flavor=flavor,
         data=data,
         settings=settings,
@@ -108,6 +124,33 @@ def _described(body: Mapping[str, Any], paths: Collection[str]) -> Described:
         width=width,
         example=_example(body, paths),
         unsafe=_pickled(paths) or settings.get("serialization_format") in ("pickle", "cloudpickle"),
+        facts=facts,
+    )
+
+
+def _python(
+    body: Mapping[str, Any], pyfunc: Mapping[str, Any], paths: Collection[str], facts: Mapping[str, Any]
+) -> Described:
+    """Return what is said of a model that is Python code: whoever reads it runs it."""
+    words = ("loader_module", "python_model", "model_code_path", "data")
+    settings = {name: _word(pyfunc.get(name)) for name in words if pyfunc.get(name)}
+    artifacts = pyfunc.get("artifacts")
+    if isinstance(artifacts, dict):
+        named = {str(name)[:200]: _word(one.get("path")) for name, one in artifacts.items() if isinstance(one, dict)}
+        settings["artifacts"] = json.dumps({name: inside(path, paths) for name, path in named.items()})
+    for name in ("python_model", "data"):
+        if name in settings:
+            settings[name] = inside(settings[name], paths)
+    inputs, width, tensors = _signature(body.get("signature"))
+    return Described(
+        tensors=tensors,
+        flavor=PYTHON,
+        data=MLMODEL,
+        settings=settings,
+        inputs=inputs,
+        width=width,
+        example=_example(body, paths),
+        unsafe=True,
         facts=facts,
     )
 
@@ -133,10 +176,13 @@ def _facts(body: Mapping[str, Any], flavors: Mapping[str, Any]) -> dict[str, Any
     return found
 
 
-def _signature(found: Any) -> tuple[tuple[InputColumn, ...] | None, int | None]:
-    """Return the columns of a signature, or the width of a tensor; raises InvalidInput for what cannot be asked."""
+def _signature(found: Any) -> tuple[tuple[InputColumn, ...] | None, int | None, tuple[Tensor, ...]]:
+    """Return the columns of a signature, or the width of a matrix of numbers, or other tensors.
+
+    Raises InvalidInput for what cannot be asked.
+    """
     if not isinstance(found, dict) or not found.get("inputs"):
-        return None, None
+        return None, None, ()
     try:
         listed = json.loads(found["inputs"]) if isinstance(found["inputs"], str) else found["inputs"]
     except (ValueError, RecursionError) as error:
@@ -144,7 +190,11 @@ def _signature(found: Any) -> tuple[tuple[InputColumn, ...] | None, int | None]:
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise InvalidInput("The inputs of its signature are no list of columns.")
     if any(one.get("type") == "tensor" for one in listed):
-        return None, _width(listed)
+        tensors = tuple(_tensor(one) for one in listed)
+        shape = tensors[0].shape
+        if len(tensors) == 1 and len(shape) == 2 and shape[1] > 0 and tensors[0].datatype != "BYTES":
+            return None, shape[1], ()
+        return None, None, tensors
     columns = []
     for at, one in enumerate(listed):
         kind = str(one.get("type"))
@@ -154,17 +204,21 @@ def _signature(found: Any) -> tuple[tuple[InputColumn, ...] | None, int | None]:
         columns.append(InputColumn(str(one.get("name", f"x{at}"))[:250], _DATATYPES[kind], nullable=optional))
     if len({column.name for column in columns}) < len(columns):
         raise InvalidInput("Two columns of its signature have the same name.")
-    return tuple(columns), None
+    return tuple(columns), None, ()
 
 
-def _width(listed: list[Any]) -> int:
-    spec = listed[0].get("tensor-spec") if len(listed) == 1 else None
+def _tensor(one: Mapping[str, Any]) -> Tensor:
+    spec = one.get("tensor-spec")
     shape = spec.get("shape") if isinstance(spec, dict) else None
-    if not isinstance(shape, list) or len(shape) != 2 or type(shape[1]) is not int or not 0 < shape[1] <= 100_000:
-        said = str(listed)[:120]
-        raise InvalidInput(f"Its signature asks for tensors {said}; rows of columns [-1, k] can be served.")
-    width: int = shape[1]
-    return width
+    kind = _TENSORS.get(str(spec.get("dtype"))) if isinstance(spec, dict) else None
+    sizes = (
+        shape if isinstance(shape, list) and all(type(size) is int and -1 <= size <= 100_000 for size in shape) else []
+    )
+    if kind is None or not sizes or sizes[0] != -1:
+        raise InvalidInput(
+            f"Its signature asks for the tensor {str(one)[:120]}; a known type and a shape [-1, ...] can be served."
+        )
+    return Tensor(str(one.get("name") or "")[:250], kind, tuple(sizes))
 
 
 def _example(body: Mapping[str, Any], paths: Collection[str]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -13,13 +15,14 @@ from ..ground.core.errors import InvalidInput, ParityFailed
 from ..ground.core.later import numpy as np
 from ..ground.store.blobs import Blobs
 from ..prepare.records import Columns
-from ..prepare.transform import FittedTransform
-from ..train.graph_scorer import GraphScorer
-from ..train.scorer import Scorer
+from ..train.outside.process import ProcessRuntime
+from ..train.outside.records import Limits, Served
+from .foreign import PIECES, RUNTIME
 from .manifest import build, open_package, read_file
-from .parity import Scores, parity
+from .parity import Runtime, parity
 from .records import Package, Parity, Signature
-from .signature import array
+from .runtimes import scorer_of
+from .signature import array, tensor_array
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,13 +38,20 @@ class LoadedPackage:
 
     package: Package
     signature: Signature
-    scorer: Scores
+    scorer: Runtime
     sample: Columns
     expected: npt.NDArray[np.float64]
     evaluation: Evaluation
     parity: Parity
     profile: Mapping[str, Any]
     lineage: Mapping[str, Any]
+    outside: Served | None = None
+    """How it is answered in a process of its own; None: in this one. `scorer` starts that process at its first call."""
+
+    def close(self) -> None:
+        """End what answering has started."""
+        if isinstance(self.scorer, ProcessRuntime):
+            self.scorer.close()
 
     def golden(self) -> Parity:
         """Answer the sample here and now; raises ParityFailed unless it is as good as when it was registered."""
@@ -55,33 +65,57 @@ class LoadedPackage:
         return found
 
 
-def load(blobs: Blobs, digest: str) -> LoadedPackage:
-    """Load a package, every file checked against its hash; raises BlobMissing, StoreUnavailable or InvalidInput."""
+def load(blobs: Blobs, digest: str, *, name: str = "", limits: Limits | None = None) -> LoadedPackage:
+    """Load a package, every file checked against its hash; raises BlobMissing, StoreUnavailable or InvalidInput.
+
+    What holds code is never read here: `runtime.json` says that another process answers, whose `limits` may be given;
+    `name` is what its errors call it.
+    """
     package = open_package(blobs, digest)
-    files = {name: read_file(blobs, package, name) for name in package.files}
+    files = {path: read_file(blobs, package, path) for path in package.files if not path.startswith(PIECES)}
     signature = _json(files, "signature.json", Signature)
     sample = _json(files, "sample.json", dict[str, Any])
-    columns = {column.name: array(column, sample["columns"][column.name]) for column in signature.inputs}
+    served = _json(files, RUNTIME, Served) if RUNTIME in files else None
+    scorer: Runtime
+    if served is None:
+        scorer = scorer_of(files, signature)
+    else:
+        write = partial(_write, blobs, package, served)
+        scorer = ProcessRuntime(served, write, name=name or f"package {digest[:12]}", limits=limits)
     return LoadedPackage(
         package=package,
         signature=signature,
-        scorer=_scorer(files, signature),
-        sample=columns,
+        scorer=scorer,
+        sample=_sample(sample, signature),
         expected=np.array(sample["expected"], dtype=np.float64),
         evaluation=_json(files, "evaluation.json", Evaluation),
         parity=_json(files, "parity.json", Parity),
         profile=_json(files, "profile.json", dict[str, Any]),
         lineage=_json(files, "lineage.json", dict[str, Any]),
+        outside=served,
     )
 
 
-def _scorer(files: Mapping[str, bytes], signature: Signature) -> Scores:
-    """Return what answers: a transform and a graph, or the graph of a model that somebody else trained."""
-    if "model.onnx" not in files:
-        raise InvalidInput("The package has no model.onnx.", hint="Only ONNX is served.")
-    if "transform.json" not in files:
-        return GraphScorer(signature.inputs, files["model.onnx"])
-    return Scorer(FittedTransform.from_bytes(files["transform.json"]), files["model.onnx"])
+def _sample(found: Mapping[str, Any], signature: Signature) -> Columns:
+    """Return the rows of the sample as the columns, or tensors, that the model is asked with."""
+    try:
+        if signature.tensors:
+            return {one.name: tensor_array(one, found["tensors"][one.name]) for one in signature.tensors}
+        return {column.name: array(column, found["columns"][column.name]) for column in signature.inputs}
+    except (LookupError, TypeError, ValueError) as error:
+        raise InvalidInput(f"The sample of the package cannot be read: {type(error).__name__}: {error}.") from error
+
+
+def _write(blobs: Blobs, package: Package, served: Served, folder: Path) -> None:
+    """Write a model's own files for its process, each piece checked against its hash."""
+    for path, parts in served.files.items():
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise InvalidInput(f"The package names a file {path[:120]!r}, outside of its folder.")
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            for digest in parts:
+                file.write(read_file(blobs, package, f"{PIECES}{digest}"))
 
 
 def _json(files: Mapping[str, bytes], name: str, into: type[T]) -> T:

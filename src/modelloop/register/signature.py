@@ -1,4 +1,4 @@
-"""Pure: plain values (as JSON has them) to the columns a model is asked with."""
+"""Pure: plain values (as JSON has them) to the columns and tensors a model is asked with."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..ground.core.later import numpy as np
 from ..prepare.records import Datatype, InputColumn
+from ..prepare.tensors import TYPES
+from .records import Signature, TensorSpec
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+LABEL = "label"
 _TYPES = {Datatype.FP64: "float64", Datatype.INT64: "int64", Datatype.BOOL: "bool", Datatype.BYTES: "object"}
 
 
@@ -21,6 +24,17 @@ def array(column: InputColumn, values: Sequence[Any]) -> npt.NDArray[Any]:
     if None in values:
         return np.array(values, dtype=np.float64)
     return np.array(values, dtype=_TYPES[column.datatype])
+
+
+def tensor_array(spec: TensorSpec, values: Sequence[Any]) -> npt.NDArray[Any]:
+    """Return nested values as the tensor that a model takes."""
+    return np.array(values, dtype=TYPES[spec.datatype])
+
+
+def labels_of(signature: Signature) -> tuple[str, ...] | tuple[int, ...]:
+    """Return the classes as the model answers them: whole numbers where its `label` is INT64, else text."""
+    kind = next((one.datatype for one in signature.outputs if one.name == LABEL), "BYTES")
+    return tuple(int(one) for one in signature.labels) if kind == "INT64" else signature.labels
 
 
 def describe(inputs: Sequence[InputColumn]) -> str:

@@ -41,6 +41,11 @@ class PipelineSettings:
         default=None,
         pattern="[a-z][a-z0-9_-]*",
     )
+    fills: str | None = setting(
+        "the [sources.NAME] (a folder of Parquet files) that gets the frame which the function returns, under its "
+        "contract; for pipelines that prepare data, not models",
+        default=None,
+    )
     params: Mapping[str, Any] = setting("further arguments", factory=dict)
     seed: int = setting("for everything random", default=0, least=0)
     time_limit: timedelta = setting("a run that takes longer is ended", default=timedelta(hours=1))

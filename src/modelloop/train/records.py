@@ -12,8 +12,10 @@ from ..ground.core.clock import iso, parse_time
 from ..ground.core.errors import InvalidInput
 from ..ground.core.hashing import canonical_json
 from ..ground.core.later import numpy as np
+from ..prepare.tensors import Tensors, read_transform
 from ..prepare.transform import FittedTransform
 from .container import array_bytes, frame_bytes, pack, read_array, read_frame, unpack
+from .replies import class_places
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -177,10 +179,11 @@ class Candidate:
     Modelloop, not the pipeline, scores `holdout` and computes metrics, through the code that will serve.
     """
 
-    transform: FittedTransform
-    """Fitted on training rows only: raw columns -> float32 matrix."""
+    transform: FittedTransform | Tensors
+    """Fitted on training rows only: raw columns -> float32 matrix, token ids, pictures. Or tensors as they are."""
     onnx: bytes
-    """One float32 input [rows, features], one float32 output [rows]: probability of the positive class, or value."""
+    """One float32 input [rows, features], or the transform's tensors by name. One float32 output: [rows], the
+    probability of the positive class or the value; or [rows, classes], the probabilities."""
     native: bytes
     """The model in its library's own text or safe format, for people and for exact replay. May be empty."""
     native_format: str
@@ -193,20 +196,32 @@ class Candidate:
     sample: pl.DataFrame
     """Raw input rows for the parity check and the golden request (a few hundred)."""
     expected: npt.NDArray[np.float64]
-    """Answers of the training library for `sample`, computed by training code from its own prepared matrix."""
+    """Answers of the training library for `sample`, computed by training code from its own prepared matrix: [rows], or
+    [rows, classes]."""
     trained_from: datetime
     trained_until: datetime
     """Span of the event time of the training rows."""
     rows: int
     """Training rows."""
-    baseline: float | None = None
-    """Mean of the training labels: what a model that looks at nothing would answer. None: not known."""
+    baseline: float | tuple[float, ...] | None = None
+    """Mean of the training labels: what a model that looks at nothing would answer; of several classes the share of
+    each. None: not known."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """Hyper-parameters and choices, for the card and for comparison."""
     study: Study | None = None
     importance: Mapping[str, float] = field(default_factory=dict)
     """Share of each feature in the model's splits or weights; sums to one."""
     notes: str = ""
+    labels: tuple[str, ...] | tuple[int, ...] = ()
+    """Names of the classes in the order of the probabilities, where there are more than two."""
+
+    @property
+    def truth(self) -> npt.NDArray[np.float64]:
+        """Return the holdout's labels as numbers: of several classes the place of each among `labels`."""
+        column = self.holdout.get_column(self.label)
+        if self.labels:
+            return class_places(column.to_list(), self.labels)
+        return column.cast(float).to_numpy().astype(np.float64)
 
     def to_bytes(self) -> bytes:
         """Return one file of safe formats (JSON, ONNX, Arrow, npy); equal candidates give equal bytes."""
@@ -233,8 +248,9 @@ class Candidate:
             head = json.loads(members["candidate.json"])
             if head["format"] != _FORMAT:
                 raise InvalidInput(f"The candidate has format {head['format']!r}; {_FORMAT!r} can be read.")
+            plain = {name: head[name] for name in _PLAIN if name in head or name != "labels"}
             return cls(
-                transform=FittedTransform.from_bytes(members["transform"]),
+                transform=read_transform(members["transform"]),
                 onnx=members["model.onnx"],
                 native=members["model.native"],
                 holdout=read_frame(members["holdout.arrow"]),
@@ -243,14 +259,16 @@ class Candidate:
                 trained_from=parse_time(head["trained_from"]),
                 trained_until=parse_time(head["trained_until"]),
                 study=_study(head["study"]),
-                **{name: head[name] for name in _PLAIN},
+                labels=tuple(head.get("labels", ())),
+                baseline=tuple(plain["baseline"]) if isinstance(plain["baseline"], list) else plain["baseline"],
+                **{name: value for name, value in plain.items() if name not in ("baseline", "labels")},
             )
         except (KeyError, ValueError) as error:
             raise InvalidInput(f"The candidate's container lacks or garbles a part: {error}.") from error
 
 
 _FORMAT = "modelloop-candidate-1"
-_PLAIN = ("native_format", "label", "time", "rows", "baseline", "params", "importance", "notes")
+_PLAIN = ("native_format", "label", "time", "rows", "baseline", "params", "importance", "notes", "labels")
 
 
 def _study(found: dict[str, Any] | None) -> Study | None:

@@ -203,7 +203,7 @@ def _register(facts: Facts) -> dict[str, Any]:
 def _deploy(facts: Facts) -> dict[str, Any]:
     routes = list(facts.routes.values())
     lines = [f"{route.champion.version} answers" for route in routes[:1]] or ["nothing answers yet"]
-    lines += [f":{_number(r.challenger.version)} {_exposed(r)}" for r in routes if r.challenger][:1]
+    lines += [f":{_number(_newcomer(r))} {_exposed(r)}" for r in routes if r.challenger][:1]
     if len(lines) == 1 and routes:
         lines.append(f"{_short(facts.predictions)} rows answered")
     alarm = bool(routes) and not _living(facts)
@@ -249,7 +249,7 @@ def _endpoint(facts: Facts, name: str) -> dict[str, Any]:
     return {
         "endpoint": name,
         "champion": champion,
-        "challenger": rolling.challenger if rolling and champion else None,
+        "challenger": rolling.challenger if rolling and champion not in (None, rolling.challenger) else None,
         "rollout": rolling.id if rolling else None,
         "stage": str(rolling.stage) if rolling else "live" if champion else "empty",
         "told": f"in {_exposed(route)}"
@@ -300,9 +300,15 @@ def _champion(facts: Facts) -> ModelVersion | None:
 
 
 def _exposed(route: Route) -> str:
-    if route.stage in (Stage.SHADOW, Stage.CANARY):
+    if route.stage in (Stage.SHADOW, Stage.CANARY, Stage.TEST):
         return f"{route.stage}: {route.share * 100:.0f} % of requests"
     return str(route.stage)
+
+
+def _newcomer(route: Route) -> str:
+    """Return the version that is being rolled out: in a bake it is the champion already."""
+    waits = route.challenger is not None and route.stage is not Stage.BAKE
+    return route.challenger.version if route.challenger and waits else route.champion.version
 
 
 def _number(version: str) -> str:

@@ -25,7 +25,7 @@ from ..register.records import ModelVersion
 from ..retrain import actions as retrain
 from ..retrain import routes as episodes
 from ..train import routes as runs
-from . import datasets, experiments, spending, tracked, wall, working
+from . import datasets, endpoints, experiments, gateways, spending, tracked, wall, working
 from .facts import gather, rollout_or_none
 from .forms import Form
 from .pages import figure
@@ -93,6 +93,7 @@ def _safety(version: ModelVersion) -> str:
 _FORMS = {
     "/runs/{id}/answers": Form("/runs/{id}/answers", "refused.html", back="/runs/{id}"),
     "/runs/{id}/cancel": Form("/runs/{id}/cancel", "refused.html", back="/runs/{id}"),
+    **endpoints.FORMS,
 }
 """What pages have forms for; programs send the same as JSON."""
 
@@ -119,6 +120,7 @@ PAGES: tuple[Route, ...] = (
     Route("GET", "/pages/compare", experiments.compare, Right.READ, Page("/compare", "compare.html")),
     Route("GET", "/pages/tracked/{id}", tracked.run, Right.READ, Page("/tracked/{id}", "tracked.html")),
     Route("GET", "/tracked/{id}/file", tracked.file, Right.READ),
+    *endpoints.ROUTES,
     Route("GET", "/pages/triggers", wall.triggers, Right.READ, Page("/triggers", "triggers.html")),
     Route("GET", "/pages/cost", wall.costs, Right.READ, Page("/cost", "cost.html")),
 )  # fmt: skip
@@ -132,11 +134,12 @@ ROUTES: tuple[Route, ...] = (
     *evaluate.ROUTES,
     *models.ROUTES,
     Route("GET", "/models/{model}/{number}", model, Right.READ, Page("/models/{model}/{number}", "model.html")),
-    *deploy.ROUTES,
+    *_with_forms(deploy.ROUTES),
     *monitor.ROUTES,
     *episodes.ROUTES,
     Route("GET", "/episodes/{id}", episode, Right.READ, Page("/episodes/{id}", "episode.html")),
     Route("GET", "/cost", spending.cost, Right.READ),
+    *gateways.ROUTES,
     *PAGES,
     *govern.ROUTES,
 )

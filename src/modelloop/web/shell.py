@@ -31,6 +31,7 @@ from ..ground.core.errors import (
     NotFound,
     Unauthenticated,
 )
+from ..ground.core.hashing import hash_bytes
 from ..ground.core.records import Actor, Role
 from ..ground.core.rights import Right, require
 from ..ground.http import Call, Page, Route
@@ -199,12 +200,18 @@ class _Endpoint:
 
 class _Json(_Endpoint):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        answer = await self.result(Request(scope, receive))
+        request = Request(scope, receive)
+        answer = await self.result(request)
         if isinstance(answer, Download):
             await sent(answer)(scope, receive, send)
             return
         data = await run_in_threadpool(encode, answer)
-        await Response(data, media_type="application/json")(scope, receive, send)
+        tag = f'"{hash_bytes(data)[:32]}"'
+        headers = {"etag": tag} if self.route.method == "GET" else {}
+        if headers and request.headers.get("if-none-match") == tag:
+            await Response(status_code=304, headers=headers)(scope, receive, send)
+            return
+        await Response(data, media_type="application/json", headers=headers)(scope, receive, send)
 
 
 class _Html(_Endpoint):

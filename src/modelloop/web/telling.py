@@ -17,7 +17,7 @@ _ENDINGS = {
     Result.ROLLED_BACK: "It was taken back; the version before goes on answering.",
     Result.FAILED: "The turn came to no version.",
 }
-_UNTOLD = frozenset({"seen", "stage", "step", "generation"})
+_UNTOLD = frozenset({"seen", "stage", "step", "generation", "at", "paused", "remaining", "budget"})
 _SHORT = {"mean_loss": "loss", "median_ms": "ms"}
 
 

@@ -49,6 +49,8 @@ def test_every_command_exists(path: str) -> None:
     module, _, name = path.partition(":")
     assert getattr(import_module(module), name).__doc__ or name in (
         "app",
+        "rollouts",
+        "rollout",
         "runs",
         "models",
         "monitor",

@@ -78,3 +78,22 @@ def test_the_state_of_a_dead_supervisor_is_nobodys(tmp_path: Path) -> None:
     assert supervise.running(tmp_path) is not None
     (tmp_path / supervise.STATE).write_text('{"pid"')
     assert supervise.running(tmp_path) is None
+
+
+def test_processes_of_a_port_share_it_and_have_their_own_names(tmp_path: Path) -> None:
+    environ = {"MODELLOOP_GATEWAY_PORT": "12000", "MODELLOOP_GATEWAYS": "2", "MODELLOOP_GATEWAY_PROCESSES": "2"}
+    settings = read_settings({**environ, "MODELLOOP_GRPC_PORT": "12009", "MODELLOOP_GATEWAY_HTTP": "asgi"}, tmp_path)
+    listed = supervise.gateways(settings)
+    ids = [program.argv[program.argv.index("--id") + 1] for program in listed]
+    assert ids == ["g1", "g2", "g3", "g4", "grpc1"]
+    assert [program.held.port for program in listed if program.held] == [12000, 12000, 12001, 12001]
+    assert all(program.held.share for program in listed if program.held)
+    assert listed[-1].argv[listed[-1].argv.index("--face") + 1] == "grpc"
+    assert all("asgi" in program.argv for program in listed)
+
+
+def test_a_gateway_beyond_loopback_is_told_that_it_may(tmp_path: Path) -> None:
+    near = supervise.gateway_argv(read_settings({}, tmp_path), 1, "g1")
+    far = read_settings({"MODELLOOP_HOST": "0.0.0.0", "MODELLOOP_ALLOW_REMOTE": "yes"}, tmp_path)
+    assert "--allow-remote" not in near
+    assert "--allow-remote" in supervise.gateway_argv(far, 1, "g1")

@@ -1,4 +1,4 @@
-"""The HTTP side without a socket: records reach the log in one write per tick, before any of their answers."""
+"""The ASGI side without a socket: records reach the log before their answers, bodies may come in pieces."""
 
 from __future__ import annotations
 
@@ -9,31 +9,28 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway_parts import ONE, TWO, answerer, arm, constant, inputs
-from modelloop.deploy.gateway.server import App, Commit, Gate
-from modelloop.deploy.gateway.shadow import ShadowJob
-from modelloop.deploy.records import Route, Stage
+from gateway_parts import ONE, TWO, Frames, answerer, arm, constant, inputs
+from modelloop.deploy.gateway.server import App, Gate
+from modelloop.deploy.records import LogPolicy, Route, Stage
 
 BODY = orjson.dumps({"inputs": inputs()})
 HEADERS = [(b"host", b"localhost:1")]
 
 
-class Wire:
+class Wire(Frames):
     """Notes what happens, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: LogPolicy = LogPolicy(), room: int = 100) -> None:
+        super().__init__(room)
         self.events: list[str] = []
-        self.jobs: list[ShadowJob] = []
-        route = Route("late", ONE, TWO, Stage.SHADOW, 1.0, "s", max_body=2000)
-        gateway = answerer(route, arm(ONE, constant(0.1)), arm(TWO, constant(0.2)))
-        self.app = App(gateway, Commit(self.write), self.shadow, Gate(frozenset({"localhost:1"})))
+        route = Route("late", ONE, TWO, Stage.SHADOW, 1.0, "s", max_body=2000, log=log)
+        self.gateway = answerer(route, arm(ONE, constant(0.1)), arm(TWO, constant(0.2)), log=self)
+        self.gateway.desk.shadow = lambda job: self.events.append("shadow")
+        self.app = App(self.gateway, Gate(frozenset({"localhost:1"})))
 
-    def write(self, frames: list[bytes]) -> None:
-        self.events.append(f"write {len(frames)}")
-
-    def shadow(self, job: ShadowJob) -> None:
-        self.events.append("shadow")
-        self.jobs.append(job)
+    def append(self, record: bytes) -> bool:
+        self.events.append("write")
+        return super().append(record)
 
     async def ask(self, *parts: bytes, headers: list[tuple[bytes, bytes]] = HEADERS) -> int:
         messages = [{"type": "http.request", "body": part, "more_body": part is not parts[-1]} for part in parts]
@@ -52,16 +49,43 @@ class Wire:
         return int(sent[0]["status"]) if sent else 0
 
 
-def test_one_write_for_all_requests_of_a_tick_and_before_their_answers() -> None:
+def test_the_record_is_written_before_the_answer_leaves() -> None:
     wire = Wire()
+    assert asyncio.run(wire.ask(BODY)) == 200
+    assert wire.events.index("write") < wire.events.index("answer")
 
-    async def together() -> list[int]:
-        return await asyncio.gather(*(wire.ask(BODY) for _ in range(5)))
 
-    assert asyncio.run(together()) == [200] * 5
-    assert wire.events[0] == "write 5"
-    assert sorted(wire.events[1:]) == ["answer"] * 5 + ["shadow"] * 5
-    assert wire.events.index("answer") < wire.events.index("shadow")
+def test_on_the_disk_before_the_answer_leaves() -> None:
+    wire = Wire(LogPolicy(durability="disk"))
+
+    async def together() -> tuple[list[int], bool]:
+        asked = [asyncio.ensure_future(wire.ask(BODY)) for _ in range(3)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        early = "answer" in wire.events
+        for done in wire.waiting:
+            done(True)
+        return await asyncio.gather(*asked), early
+
+    statuses, early = asyncio.run(together())
+    assert (statuses, early) == ([200] * 3, False)
+    assert wire.gateway.counters.in_flight == 0
+
+
+@pytest.mark.parametrize("durability", ["process", "buffered", "disk"])
+@pytest.mark.parametrize("required", [True, False])
+def test_a_log_that_cannot_be_written(durability: str, required: bool) -> None:
+    wire = Wire(LogPolicy(durability=durability, required=required), room=0)
+
+    async def asked() -> int:
+        answer = asyncio.ensure_future(wire.ask(BODY))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for done in wire.waiting:
+            done(True)
+        return await answer
+
+    assert asyncio.run(asked()) == (503 if required else 200)
 
 
 def test_a_mistake_is_not_logged() -> None:

@@ -130,7 +130,7 @@ def part(columns: Columns, begin: int, end: int) -> Columns:
 
 
 def test_every_kind_is_here() -> None:
-    assert set(EVERY) == set(ops.FITTED)
+    assert set(EVERY) | {"tokens", "picture"} == set(ops.FITTED)  # those make tensors: test_tensor_ops
 
 
 @pytest.mark.parametrize("kind", list(EVERY))

@@ -43,7 +43,7 @@ def test_own_metrics_and_their_gates_are_read(text: str) -> None:
         ('own = "saved"', 'own = "saved"\nmetric = "f1"', "one of the two"),
         ("[metrics.saved]", "[metrics.auc]", "no known metric"),
         ("label * decision", "label ** decision", "character 12"),
-        ('task = "binary"', 'task = "multiclass"', "cannot serve them"),
+        ('task = "binary"', 'task = "multiclass"', 'the task is "multiclass"'),
         ('task = "binary"', 'task = "ranking"', "column of the query"),
         ('metric = "auc"', 'metric = "bias"', 'the task is "binary"'),
     ],

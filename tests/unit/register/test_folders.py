@@ -143,7 +143,7 @@ def test_damaged_archives_and_empty_folders(ctx: Context, tmp_path: Path) -> Non
         (b"flavors: !!python/object/apply:os.system ['true']", "no YAML"),
         (b"- 1", "names no flavors"),
         (b"flavors: 3", "names no flavors"),
-        (b"flavors: {}", "hold Python code"),
+        (b"flavors: {}", "nothing that can be read"),
         (b"flavors: {lightgbm: {data: ../../x}}", "no such file"),
         (b"flavors: {lightgbm: {data: /etc/passwd}}", "no such file"),
         (b"flavors: {lightgbm: {}}", "no such file"),

@@ -135,9 +135,9 @@ def test_native_text_loads_again_and_importance_sums_to_one(data):
 
 def test_what_cannot_be_served_is_refused(data):
     matrix, late, _ = data
-    several = lgb.LGBMClassifier(n_estimators=2, **QUIET).fit(matrix, late + (matrix[:, 0] > 12))
-    with pytest.raises(InvalidInput, match="multiclass"):
-        lightgbm.task(several)
+    several = lgb.LGBMClassifier(n_estimators=2, objective="multiclassova", **QUIET)
+    with pytest.raises(InvalidInput, match="multiclassova"):
+        lightgbm.task(several.fit(matrix, late + (matrix[:, 0] > 12)))
     with pytest.raises(InvalidInput, match="5 features, the transform makes 4"):
         lightgbm.to_onnx(BINARY["booster"](matrix, late), 4, "binary")
 

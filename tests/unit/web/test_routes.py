@@ -114,7 +114,7 @@ def test_pages_and_their_json_twins_answer_on_an_empty_store(site: shell.Guarded
 
 def test_each_page_has_a_twin_and_both_answer_on_an_empty_store(site: shell.Guarded) -> None:
     pages = [route for route in ROUTES if route.method == "GET" and route.page is not None and "{" not in route.path]
-    plain = {"/", "/data", "/runs", "/experiments", "/triggers", "/cost"}
+    plain = {"/", "/data", "/runs", "/experiments", "/endpoints", "/triggers", "/cost"}
     assert {route.page.path for route in pages if route.page} == plain | {"/compare"}
     for route in pages:
         assert route.page is not None

@@ -96,7 +96,8 @@ def _pipeline(project: Project, name: str) -> PipelineSettings:
 
 def _plain_facts(desk: Desk, wish: Wish) -> PlainFacts | None:
     """Return the facts if this process can carry the run out by itself."""
-    needs_more = wish.settings.model is not None or wish.settings.inputs or not wish.wait
+    makes = wish.settings.model is not None or wish.settings.fills is not None
+    needs_more = makes or wish.settings.inputs or not wish.wait
     if needs_more or (not wish.local and (desk.settings.home / "up.json").exists()):
         return None
     return open_plain(desk.settings.database_url)

@@ -35,7 +35,7 @@ def _without_data(desk: Desk, run_id: str, worker: str | None) -> Run | None:
         blobs = Blobs(desk.settings.blobs_url)
         run = find_run(facts, run_id, blobs.get)
         settings = desk.project.pipelines.get(run.pipeline)
-        if run.inputs or settings is None or settings.model is not None:
+        if run.inputs or settings is None or settings.model is not None or settings.fills is not None:
             return None
         place = here.Desk(facts, blobs, SystemClock(), Actor("worker"), desk.settings.home, executor_of(desk))
         return here.carry_on(place, run_id, worker, accounts=worker is None)

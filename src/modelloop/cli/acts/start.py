@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from rich.console import Console
 from rich.status import Status
 
 from ... import supervise
-from ...ground.core.errors import NotReady
+from ...ground.core.errors import NotReady, StaleState
 from ...ground.flow import actions as flow
 from ...ground.flow.records import Run, RunState
 from ...retrain import actions as retrain
@@ -111,9 +113,22 @@ def _answer(desk: Desk, asked: _Asked) -> Answer:
         answer = runs.show(desk, run=str(asked.run))
         state = flow.get_run(desk.ctx, str(asked.run)).state
         failed = state in (RunState.FAILED, RunState.CANCELLED)
+        if state is RunState.DONE and _fills(desk, str(asked.run)):
+            _filled(desk, str(asked.run))
         return Answer(answer.data, answer.show, code=int(failed))
     episode = retrain.get_episode(desk.ctx, asked.episode)
     made = flow.get_run(desk.ctx, episode.run) if episode.run else None
     told = tell(episode, made, rollout_or_none(desk.ctx, episode.rollout))
     failed = episode.result in (Result.FAILED, Result.REFUSED)
     return Answer(told, printed(*episodes.evidence(told)), code=int(failed))
+
+
+def _fills(desk: Desk, run: str) -> bool:
+    settings = desk.project.pipelines.get(flow.get_run(desk.ctx, run).pipeline)
+    return settings is not None and settings.fills is not None
+
+
+def _filled(desk: Desk, run: str) -> None:
+    """Return when the frame that the run returned is taken in; raises DataRefused. The run's process does so too."""
+    with suppress(StaleState):  # it was faster
+        import_module("modelloop.retrain.actions.filling").fill_source(desk.ctx, desk.project, desk.project_dir, run)

@@ -1,15 +1,24 @@
-"""The work of deploy, rollback and approve."""
+"""The work of deploy, rollback, approve, rollout and rollouts."""
 
 from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
 
 from rich.text import Text
 
 from ...deploy import actions
-from ...deploy.records import Rollout
+from ...deploy.records import Rollout, StageVerdict
+from ...deploy.watch import RolloutView, StageAt
 from ...ground.core.errors import InvalidInput
+from ...ground.replies import plain
 from ..desk import Desk
 from ..face import Answer
-from .tables import facts, printed
+from .tables import facts, printed, table
+
+PATIENCE = timedelta(seconds=3)
+"""For so long a rollback waits until gateways say that they answer by it; it is in force whether they do or not."""
+_BY_HAND = "by the command line"
 
 
 def deploy(desk: Desk, *, version: str, endpoint: str | None, reason: str) -> Answer:
@@ -22,15 +31,17 @@ def deploy(desk: Desk, *, version: str, endpoint: str | None, reason: str) -> An
             hint=f"Name one: --endpoint {'|'.join(places) or 'NAME'}.",
         )
     chosen = endpoint or places[0]
-    rollout = actions.start_rollout(desk.ctx, desk.project, chosen, version, reason=reason or "by the command line")
-    return _rollout(rollout)
+    return _rollout(actions.start_rollout(desk.ctx, desk.project, chosen, version, reason=reason or _BY_HAND))
 
 
 def rollback(desk: Desk, *, endpoint: str, to: str | None, reason: str) -> Answer:
-    """Go back."""
-    answers = actions.rollback(desk.ctx, endpoint, to=to, reason=reason or "by the command line")
-    told = f"{answers or 'No version'} answers at {endpoint}."
-    return Answer({"endpoint": endpoint, "answers": answers or None}, printed(Text(told)))
+    """Go back, and say which gateways have."""
+    answers = actions.rollback(desk.ctx, endpoint, to=to, reason=reason or _BY_HAND)
+    reached = actions.wait_for_gateways(desk.ctx, PATIENCE)
+    told = f"{answers or 'No version'} answers at {endpoint} ({reached.told()})."
+    gateways = {"alive": reached.alive, "reached": reached.reached, "behind": reached.behind, "done": reached.done}
+    data = {"endpoint": endpoint, "answers": answers or None, "generation": reached.generation, "gateways": gateways}
+    return Answer(data, printed(Text(told)))
 
 
 def approve(desk: Desk, *, what: str, reason: str) -> Answer:
@@ -39,12 +50,118 @@ def approve(desk: Desk, *, what: str, reason: str) -> Answer:
     return _rollout(actions.approve(desk.ctx, endpoint, reason=reason))
 
 
+def pause(desk: Desk, *, endpoint: str, reason: str) -> Answer:
+    """Hold a rollout."""
+    return _rollout(actions.pause(desk.ctx, endpoint, reason=reason or _BY_HAND))
+
+
+def resume(desk: Desk, *, endpoint: str, reason: str) -> Answer:
+    """Let it go on."""
+    return _rollout(actions.resume(desk.ctx, endpoint, reason=reason or _BY_HAND))
+
+
+def promote(desk: Desk, *, endpoint: str, reason: str) -> Answer:
+    """Skip what is left of it."""
+    return _rollout(actions.promote(desk.ctx, endpoint, reason=reason or _BY_HAND))
+
+
+def abort(desk: Desk, *, endpoint: str, reason: str) -> Answer:
+    """Send it back."""
+    return _rollout(actions.abort(desk.ctx, endpoint, reason=reason or _BY_HAND))
+
+
+def retire(desk: Desk, *, endpoint: str, reason: str) -> Answer:
+    """End an endpoint."""
+    actions.retire(desk.ctx, desk.project, endpoint, reason=reason or _BY_HAND)
+    return Answer({"endpoint": endpoint, "answers": None}, printed(Text(f"Nothing answers at {endpoint} any more.")))
+
+
+def listing(desk: Desk, *, endpoint: str | None, limit: int) -> Answer:
+    """List rollouts."""
+    found = actions.rollouts(desk.ctx, endpoint, limit=limit)
+    rows = [
+        (
+            r.started_at,
+            r.endpoint,
+            r.challenger,
+            r.champion,
+            _stage(r),
+            r.verdicts[-1].reason if r.verdicts else "",
+            r.id,
+        )
+        for r in found
+    ]
+    columns = ("started", "endpoint", "challenger", "champion", "stage", "what was said last", "id")
+    return Answer(
+        {"rollouts": found}, printed(table(columns, rows, empty="no rollout yet: `modelloop deploy` starts one"))
+    )
+
+
+def show(desk: Desk, *, what: str) -> Answer:
+    """Show one rollout."""
+    seen = actions.rollout_view(desk.ctx, what)
+    reached = actions.wait_for_gateways(desk.ctx, timedelta(0))
+    rollout = seen.rollout
+    pairs = [
+        ("rollout", rollout.id),
+        ("endpoint", rollout.endpoint),
+        ("challenger", rollout.challenger),
+        ("champion", rollout.champion),
+        ("strategy", f"{seen.strategy}, to be {seen.goal.replace('_', ' ')}"),
+        ("stage", _stage(rollout)),
+        ("why", rollout.reason),
+    ]
+    if not seen.over:
+        pairs += [("in this stage for", _length(seen.stage_seconds)), ("until a verdict", _remaining(seen))]
+        pairs += [("gateways with this step", reached.told())]
+    if seen.compared is not None:
+        pairs += [("compared", _compared(seen))]
+    way = [(_name(stage), f"{stage.share:.0%}", stage.state, *_said(stage)) for stage in seen.way]
+    told = plain(seen)
+    return Answer(
+        {**told.pop("rollout"), **told, "gateways": reached},
+        printed(facts(pairs), table(("stage", "share", "", "verdict", "why"), way)),
+    )
+
+
 def _rollout(rollout: Rollout) -> Answer:
     pairs = (
         ("rollout", rollout.id),
         ("endpoint", rollout.endpoint),
         ("challenger", rollout.challenger),
         ("champion", rollout.champion),
-        ("stage", rollout.stage),
+        ("stage", _stage(rollout)),
     )
     return Answer(rollout, printed(facts(pairs)))
+
+
+def _stage(rollout: Rollout) -> str:
+    step = f" {rollout.step + 1}" if rollout.stage == "canary" else ""
+    return f"{rollout.stage}{step}{f', paused by {rollout.paused_by}' if rollout.paused_by else ''}"
+
+
+def _name(stage: StageAt) -> str:
+    return f"{stage.stage} {stage.step + 1}" if stage.stage == "canary" else stage.stage
+
+
+def _said(stage: StageAt) -> tuple[Any, str]:
+    verdict: StageVerdict | None = stage.verdict
+    return (verdict.decision, verdict.reason) if verdict else (None, "")
+
+
+def _remaining(seen: RolloutView) -> str:
+    rows = "" if seen.remaining_rows is None else f"about {seen.remaining_rows:,} rows"
+    wait = "" if seen.remaining_seconds is None else f"about {_length(seen.remaining_seconds)} at the present rate"
+    return ", ".join(part for part in (rows, wait) if part) or "nobody can say yet"
+
+
+def _compared(seen: RolloutView) -> str:
+    compared = seen.compared
+    assert compared is not None
+    apart = "" if compared.disagreement is None else f", {compared.disagreement:.4g} apart on average"
+    return f"{compared.pairs:,} pairs of {compared.rows:,} rows{apart}; the challenger failed {compared.failed:,}"
+
+
+def _length(seconds: float) -> str:
+    whole = timedelta(seconds=round(seconds))
+    return str(whole)

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from ... import app, supervise
+from ...deploy.actions.secret import make_log_key
 from ...ground.replies import encode
 from ..desk import Desk
 from ..face import Answer
@@ -19,6 +20,7 @@ def up(desk: Desk) -> Answer:
     desk.project  # noqa: B018 - mistakes in the project file are told before anything starts
     with supervise.alone(settings.home):
         app.open_context(desk.project_dir, settings=settings).db.close()  # migrated once, before all start at once
+        make_log_key(settings.home)
         settings, wanted = supervise.programs(settings)
         supervisor = supervise.Supervisor(settings.home, wanted, lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 - its log
 

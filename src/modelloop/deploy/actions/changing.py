@@ -1,4 +1,4 @@
-"""How what answers changes: start, go on, approve, go back. Each transition is one transaction, then the document."""
+"""How what answers changes by itself: a rollout starts, is judged on what is known, and goes on, back, or stays."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ import msgspec
 from sqlalchemy.engine import Connection, RowMapping
 from sqlalchemy.exc import IntegrityError
 
-from ...ground.core.errors import Conflict, NotFound, RolloutRefused, StaleState
+from ...ground.core.errors import Conflict, NotFound, RolloutRefused
 from ...ground.core.records import Event, Verdict
 from ...ground.store import audit
 from ...ground.store.context import Context
 from ...register import actions as register
 from ...register.records import Kind, ModelVersion
 from .. import tables
-from ..evidence import gather, spread
-from ..records import Live, Rollout, Stage, StageVerdict
-from ..rollout import OVER, first_stage, move, settled, withdrawn
+from ..evidence import spread
+from ..records import Rollout, Stage
+from ..rollout import OVER, first_stage, judged, where
 from ..settings import EndpointSettings
-from ..verdict import BETTER, NOT_YET, judge_canary, judge_check, judge_shadow
-from .publishing import follow, policy_of, publish, reports, settle, to_rollout
+from .fitting import check_columns
+from .judging import judge, nothing_new
+from .moving import write
+from .publishing import follow, policy_of, publish, settle, to_rollout
+from .syncing import served
 
 if TYPE_CHECKING:
     from ...project import Project
@@ -39,6 +42,9 @@ def start_rollout(
     settings = _settings(project, endpoint)
     chosen = register.get_version(ctx, version)
     _check_version(chosen, settings, skip_gates=skip_gates)
+    with ctx.db.reading() as connection:
+        place = tables.find(connection, tables.endpoint, name=endpoint)
+    check_columns(ctx, chosen, settings, place["digest"] if place else None)
     try:
         with ctx.db.transaction() as connection:
             running = tables.open_rollouts(connection, endpoint)
@@ -85,7 +91,9 @@ def _check_version(version: ModelVersion, settings: EndpointSettings, *, skip_ga
 def _busy(row: RowMapping) -> Conflict:
     return Conflict(
         f"{row['challenger']} is being rolled out at {row['endpoint']!r} (stage {row['stage']}).",
-        hint="Wait until it is over, or send it back with `modelloop rollback`.",
+        hint=f"`modelloop rollout promote {row['endpoint']}` ends its bake."
+        if row["stage"] == Stage.BAKE
+        else "Wait until it is over, or send it back with `modelloop rollout abort`.",
     )
 
 
@@ -97,12 +105,11 @@ def _insert(
     champion = place["champion"] if place else None
     if champion == version.name:
         raise RolloutRefused(f"{version.name} already answers at {endpoint!r}.")
-    served = {name: getattr(settings, name) for name in ("model", "key", "max_body", "max_rows")}
-    served["task"] = str(project.objective.task)
+    values = {"model": settings.model, "task": str(project.objective.task), **served(project, settings)}
     if place is None:
-        tables.insert(connection, tables.endpoint, [{"name": endpoint, **served, "champion": None, "digest": None}])
+        tables.insert(connection, tables.endpoint, [{"name": endpoint, **values, "champion": None, "digest": None}])
     else:
-        tables.change(connection, tables.endpoint, {"name": endpoint}, served)
+        tables.change(connection, tables.endpoint, {"name": endpoint}, values)
     now, policy = ctx.now(), settings.rollout
     if version.verdict is not Verdict.PASS and version.kind is Kind.MLFLOW:
         policy = replace(policy, approval=True)
@@ -151,172 +158,25 @@ def advance(ctx: Context, rollout_id: str) -> Rollout:
         if row is None:
             raise NotFound(f"There is no rollout {rollout_id[:60]!r}.")
         before = to_rollout(row)
-        seen = list(tables.counts(connection))
-        if before.stage in OVER or _nothing_new(before, seen):
+        seen = list(tables.progress(connection))
+        if before.stage in OVER or nothing_new(ctx, row, before, seen):
             return before
-        verdict = _judge(connection, ctx, row, before)
+        verdict = judge(connection, ctx, row, before)
     if verdict is None:
         return before
-    where = {"stage": str(before.stage), "step": before.step, "seen": seen}
-    verdict = replace(verdict, numbers={**verdict.numbers, **where})
-    if verdict.decision == NOT_YET and _same(before, verdict):
+    verdict = replace(verdict, numbers={**verdict.numbers, **where(before), "seen": seen})
+    after = judged(before, policy_of(row), verdict, ctx.now())
+    if before.stage is Stage.CHECK and _same(before, after):
         return before
-    after = move(before, policy_of(row), verdict, ctx.now())
-    _write(ctx, before, after)
+    write(ctx, before, after)
     return after
 
 
-def _nothing_new(rollout: Rollout, seen: list[int]) -> bool:
-    """Say whether no row or outcome came since the last look: the answer would be the same. A check asks gateways."""
-    last = rollout.verdicts[-1] if rollout.verdicts else None
-    waiting = last is not None and last.decision == NOT_YET and last.numbers.get("stage") == str(rollout.stage)
-    return last is not None and waiting and rollout.stage is not Stage.CHECK and last.numbers.get("seen") == seen
-
-
-def _same(rollout: Rollout, verdict: StageVerdict) -> bool:
-    last = rollout.verdicts[-1:]
-    return bool(last) and last[0].reason == verdict.reason and last[0].numbers == verdict.numbers
-
-
-def _judge(connection: Connection, ctx: Context, row: RowMapping, rollout: Rollout) -> StageVerdict | None:
-    if rollout.stage is Stage.CHECK:
-        said = reports(ctx)
-        return judge_check(rollout.challenger, row["generation"], said, since=rollout.stage_since, now=ctx.now())
-    if rollout.stage is Stage.APPROVAL and rollout.champion is None:
-        return None
-    place = tables.find(connection, tables.endpoint, name=rollout.endpoint)
-    task = place["task"] if place else "binary"
-    rows = tables.stage_rows(connection, rollout.endpoint, row["generation"], rollout.stage_since)
-    evidence = gather(rows, rollout.stage, rollout.challenger, task=task, scale=row["scale"])
-    if rollout.stage is Stage.SHADOW:
-        return judge_shadow(evidence, policy_of(row))
-    return judge_canary(evidence, policy_of(row), wait=rollout.stage is Stage.APPROVAL)
-
-
-def _write(ctx: Context, before: Rollout, after: Rollout, **more: Any) -> None:
-    """Write a transition if nobody else moved the rollout since it was read, then publish."""
-    values: dict[str, Any] = {"verdicts": msgspec.to_builtins(after.verdicts), "approved_by": after.approved_by, **more}
-    moved = (before.stage, before.step) != (after.stage, after.step)
-    if moved:
-        values |= {"stage": str(after.stage), "step": after.step, "stage_since": after.stage_since}
-    if after.stage in OVER:
-        values["closed_at"] = ctx.now()
-    with ctx.db.transaction() as connection:
-        expected = {"id": before.id, "stage": str(before.stage), "step": before.step, "closed_at": None}
-        if not tables.change(connection, tables.rollout, expected, values):
-            raise StaleState(f"Rollout {before.id} was moved by somebody else.", hint="Look again.")
-        if after.stage is Stage.LIVE:
-            _go_live(connection, ctx, after)
-        if moved:
-            tables.change(connection, tables.rollout, {"id": before.id}, {"generation": settle(connection, ctx)})
-            follow(connection, ctx, after.endpoint, _why(after))
-            audit.append(connection, ctx, _transition(before, after))
-    if moved:
-        publish(ctx)
-
-
-def _why(rollout: Rollout) -> str:
-    """Return why a rollout stands where it does, for the history of aliases."""
-    said = settled(rollout)[-1:]
-    reason = rollout.reason if rollout.stage is Stage.LIVE or not said else said[0].reason
-    return f"rollout {rollout.id}, {rollout.stage}: {reason}"
-
-
-def _transition(before: Rollout, after: Rollout) -> Event:
-    verdict = settled(after)[-1:]
-    facts: dict[str, Any] = {
-        "endpoint": after.endpoint,
-        "challenger": after.challenger,
-        "from": str(before.stage),
-        "to": str(after.stage),
-        "step": after.step,
-        "approved_by": after.approved_by,
-    }
-    return Event("rollout.moved", after.id, facts | {"verdict": msgspec.to_builtins(verdict[0]) if verdict else None})
-
-
-def _go_live(connection: Connection, ctx: Context, rollout: Rollout) -> None:
-    place = tables.find(connection, tables.rollout, id=rollout.id)
-    assert place is not None
-    replaced = {"name": rollout.endpoint, "champion": rollout.champion}
-    now_serving = {"champion": rollout.challenger, "digest": place["digest"]}
-    if not tables.change(connection, tables.endpoint, replaced, now_serving):
-        raise StaleState(f"{rollout.endpoint!r} is no longer answered by {rollout.champion}.", hint="Look again.")
-    event_time, _ = tables.watermarks(connection, rollout.endpoint)
-    _remember(
-        connection,
-        Live(
-            rollout.endpoint,
-            rollout.challenger,
-            rollout.champion,
-            ctx.now(),
-            event_time,
-            rollout.id,
-            rollout.reason,
-            ctx.actor.name,
-        ),
-    )
-
-
-def _remember(connection: Connection, went: Live) -> None:
-    tables.insert(connection, tables.live, [{name: getattr(went, name) for name in Live.__slots__}])
-
-
-def approve(ctx: Context, endpoint: str, *, reason: str = "") -> Rollout:
-    """Let the rollout that waits at the endpoint go on, in the actor's name; raises Conflict where none waits."""
-    with ctx.db.reading() as connection:
-        rows = tables.open_rollouts(connection, endpoint)
-    if not rows or rows[0]["stage"] != Stage.APPROVAL:
-        state = f"the rollout is in the stage {rows[0]['stage']}" if rows else "no rollout is open"
-        raise Conflict(f"Nothing waits for approval at {endpoint[:80]!r}: {state}.")
-    before = to_rollout(rows[0])
-    said = StageVerdict(BETTER, f"Approved by {ctx.actor.name}. {reason}".strip(), {"stage": "approval"})
-    after = replace(move(before, policy_of(rows[0]), said, ctx.now()), approved_by=ctx.actor.name)
-    _write(ctx, before, after)
-    return after
-
-
-def rollback(ctx: Context, endpoint: str, *, to: str | None = None, reason: str) -> str:
-    """Go back at once and return what answers then.
-
-    An open rollout is sent back and the champion stays; without one, what answered before answers again. `to`: any
-    version that has answered at the endpoint.
-    """
-    with ctx.db.reading() as connection:
-        place = tables.find(connection, tables.endpoint, name=endpoint)
-        rows = tables.open_rollouts(connection, endpoint)
-        current = next(iter(tables.lives(connection, endpoint)), None)
-        target = tables.lives(connection, endpoint, to or (current["before"] if current else None) or "")
-    if place is None:
-        raise NotFound(f"Nothing was ever rolled out at {endpoint[:80]!r}.")
-    if rows:
-        rollout = to_rollout(rows[0])
-        _write(ctx, rollout, withdrawn(rollout, f"Sent back by {ctx.actor.name}: {reason}", ctx.now()))
-    if rows and to is None:
-        return str(place["champion"] or "")
-    if to is not None and to == place["champion"]:
-        return to
-    if not target:
-        wanted = f"{to} never answered" if to else "there is no earlier version"
-        raise Conflict(f"Cannot go back at {endpoint!r}: {wanted}.", hint="Name a version that answered before.")
-    _replace_champion(ctx, place, target[0], reason)
-    return str(target[0]["version"])
-
-
-def _replace_champion(ctx: Context, place: RowMapping, target: RowMapping, reason: str) -> None:
-    endpoint, version = place["name"], target["version"]
-    digest = register.get_version(ctx, version).package
-    with ctx.db.transaction() as connection:
-        expected = {"name": endpoint, "champion": place["champion"]}
-        if not tables.change(connection, tables.endpoint, expected, {"champion": version, "digest": digest}):
-            raise StaleState(f"{endpoint!r} is no longer answered by {place['champion']}.", hint="Look again.")
-        event_time, _ = tables.watermarks(connection, endpoint)
-        why = f"rollback: {reason}"
-        _remember(
-            connection, Live(endpoint, version, target["before"], ctx.now(), event_time, None, why, ctx.actor.name)
-        )
-        settle(connection, ctx)
-        follow(connection, ctx, endpoint, why)
-        facts = {"from": place["champion"], "to": version, "reason": reason}
-        audit.append(connection, ctx, Event("rollback", f"endpoint:{endpoint}", facts))
-    publish(ctx)
+def _same(before: Rollout, after: Rollout) -> bool:
+    """Say whether a second look at the gateways said what the first one did."""
+    if (before.stage, len(before.verdicts)) != (after.stage, len(after.verdicts)) or not before.verdicts:
+        return False
+    old, new = before.verdicts[-1], after.verdicts[-1]
+    passing = {"at", "remaining"}
+    numbers = [{key: value for key, value in said.numbers.items() if key not in passing} for said in (old, new)]
+    return old.reason == new.reason and numbers[0] == numbers[1]

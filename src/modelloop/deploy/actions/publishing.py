@@ -14,8 +14,9 @@ from ...register.records import Routed
 from .. import tables
 from ..records import Arm, GatewayReport, Rollout, Route, RoutingTable, Stage, StageVerdict
 from ..rollout import Served, route
+from ..serving import read as read_serving
 from ..settings import RolloutSettings
-from ..table import REPORTS, TABLE_DOCUMENT, decode_report, encode_table
+from ..table import REPORTS, TABLE_DOCUMENT, decode_report, decode_table, encode_table
 
 ATTEMPTS = 5
 
@@ -27,18 +28,21 @@ def publish(ctx: Context) -> int:
     """
     generation = -1
     for _ in range(ATTEMPTS):
+        document = _document(ctx)
         with ctx.db.reading() as connection:
             stored = tables.find(connection, tables.routing, id=1)
             settled = stored is not None and stored["routes"] == _plain(routes(connection))
-        if stored is None or not settled:
+        ahead, epoch = _standing(document)
+        if stored is None or not settled or ahead > stored["generation"]:
             with ctx.db.transaction() as connection:
-                settle(connection, ctx)
+                settle(connection, ctx, beyond=ahead)
             continue
         if stored["generation"] == generation:
             break
         generation = stored["generation"]
-        data = encode_table(RoutingTable(generation, msgspec.convert(stored["routes"], tuple[Route, ...])))
-        if _document(ctx) != data:
+        wanted = msgspec.convert(stored["routes"], tuple[Route, ...])
+        data = encode_table(RoutingTable(generation, wanted, epoch))
+        if document != data:
             # Read the facts once more afterwards: of two writers the one with the newer facts comes last.
             ctx.blobs.write_document(TABLE_DOCUMENT, data)
         else:
@@ -53,13 +57,26 @@ def _document(ctx: Context) -> bytes | None:
         return None
 
 
-def settle(connection: Connection, ctx: Context) -> int:
-    """Give the routes that the facts demand their generation, within the transaction that changed the facts."""
+def _standing(document: bytes | None) -> tuple[int, int]:
+    """Return generation and epoch of what was published; a document that nobody can read has none."""
+    try:
+        table = decode_table(document or b"")
+    except InvalidInput:
+        return 0, 0
+    return table.generation, table.epoch
+
+
+def settle(connection: Connection, ctx: Context, *, beyond: int = 0) -> int:
+    """Give the routes that the facts demand their generation, within the transaction that changed the facts.
+
+    `beyond`: the generation that gateways were told before these facts were read. Where it is higher than that of the
+    facts, these were restored from a backup: gateways follow no older generation, so the next one lies above.
+    """
     stored = tables.routing_for_update(connection)
     wanted = _plain(routes(connection))
-    if stored["routes"] == wanted and stored["generation"] > 0:
+    if stored["routes"] == wanted and stored["generation"] > 0 and stored["generation"] >= beyond:
         return int(stored["generation"])
-    generation = int(stored["generation"]) + 1
+    generation = max(int(stored["generation"]), beyond) + 1
     tables.change(connection, tables.routing, {"id": 1}, {"generation": generation, "routes": wanted, "at": ctx.now()})
     return generation
 
@@ -86,12 +103,24 @@ def routes(connection: Connection) -> tuple[Route, ...]:
 
 
 def _route(place: RowMapping, rolling: RowMapping | None) -> Route | None:
-    champion = None if place["champion"] is None else Arm(place["champion"], place["digest"])
-    served = Served(place["name"], place["model"], place["key"], place["max_body"], place["max_rows"], champion)
+    served = Served(
+        endpoint=place["name"],
+        model=place["model"],
+        key=place["key"],
+        max_body=place["max_body"],
+        max_rows=place["max_rows"],
+        champion=_arm(place["champion"], place["digest"]),
+        standby=_arm(place["standby"], place["standby_digest"]),
+        serving=read_serving(place["serving"]),
+    )
     if rolling is None:
         return route(served, None, None, RolloutSettings())
     challenger = Arm(rolling["challenger"], rolling["digest"])
     return route(served, to_rollout(rolling), challenger, policy_of(rolling))
+
+
+def _arm(version: str | None, package: str | None) -> Arm | None:
+    return Arm(version, package) if version and package else None
 
 
 def policy_of(row: RowMapping) -> RolloutSettings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,9 @@ from sqlalchemy.engine import RowMapping
 from ...ground.core.errors import NotFound, UnknownPrediction
 from ...ground.store.context import Context
 from .. import tables
-from ..records import EndpointState, Live, Outcome, Prediction, Rollout, Route
+from ..records import EndpointState, Failure, Live, LogLoss, Outcome, Prediction, Rollout, Route, Truth
+from ..tables import late
+from .outcomes import logged_key, place_of
 from .publishing import routes, to_rollout
 
 if TYPE_CHECKING:
@@ -112,5 +114,51 @@ def inputs_between(ctx: Context, endpoint: str, start: datetime, end: datetime) 
     return join_parts([ctx.blobs.get(digest) for digest in digests], start, end)
 
 
+def predictions_of_key(ctx: Context, endpoint: str, key: str, *, limit: int = 100) -> list[Prediction]:
+    """Return the answered rows of a business key, newest first; of a masked one as well, by its true value."""
+    place = place_of(ctx, endpoint)
+    wanted = logged_key(ctx, place, key)
+    with ctx.db.reading() as connection:
+        return _predictions(late.of_key(connection, endpoint, wanted, limit))
+
+
+def replay(ctx: Context, endpoint: str, start: datetime, end: datetime, *, rows: int = 1000) -> Iterator[Prediction]:
+    """Yield the answered rows with start <= event time < end in their order, `rows` at a time from the database.
+
+    Rows that are taken in meanwhile appear where they belong, if the replay has not passed there yet.
+    """
+    last: tuple[datetime, str, int] | None = None
+    while True:
+        with ctx.db.reading() as connection:
+            found = _predictions(late.after(connection, endpoint, start, end, last=last, limit=rows))
+        yield from found
+        if len(found) < rows:
+            return
+        last = (found[-1].event_time, found[-1].id, found[-1].row)
+
+
+def failures(ctx: Context, endpoint: str, *, since: datetime | None = None, limit: int = 100) -> list[Failure]:
+    """Return requests that no version answered, because of the version, newest first."""
+    with ctx.db.reading() as connection:
+        rows = late.failures(connection, endpoint, since, limit)
+    return [Failure(**{name: row[name] for name in Failure.__slots__}) for row in rows]
+
+
+def waiting_outcomes(ctx: Context, endpoint: str, *, limit: int = 100) -> list[Truth]:
+    """Return outcomes whose prediction nobody has seen yet, oldest first. A masked key is shown as its hash."""
+    with ctx.db.reading() as connection:
+        rows = late.list_waiting(connection, endpoint, limit)
+    names = ("label", "prediction", "key", "event_time")
+    return [Truth(**{n: row[n] for n in names}, row=None if row["row"] < 0 else row["row"]) for row in rows]
+
+
+def log_losses(ctx: Context) -> list[LogLoss]:
+    """Return what writers of the prediction log could not keep, by gateway."""
+    with ctx.db.reading() as connection:
+        rows = late.writers(connection)
+    return [LogLoss(**{name: row[name] for name in LogLoss.__slots__}) for row in rows]
+
+
 def _predictions(rows: Sequence[RowMapping]) -> list[Prediction]:
-    return [Prediction(**{name: row[name] for name in Prediction.__slots__}) for row in rows]
+    found = ({name: row[name] for name in Prediction.__slots__} for row in rows)
+    return [Prediction(**one | {"missing": None if one["missing"] is None else tuple(one["missing"])}) for one in found]

@@ -3,105 +3,99 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import json
 import os
 import signal
 import socket
 import sys
-import time
+from concurrent.futures import Future
 from functools import partial
-from pathlib import Path
 
-from ...ground.core.clock import SystemClock
-from ...ground.core.errors import AddressRefused, ModelloopError
-from ...ground.core.ids import check_name
-from ...ground.store.blobs import Blobs
-from ..log import LogWriter
-from .answer import Answerer
-from .routing import Follower, FollowerThread, Reporter
-from .runtime import Live, load_arm
-from .server import App, Commit, Gate, Server, configuration
-from .shadow import Shadow
-
-FIRST_LOOK_SECONDS = 5.0
-"""How long callers are kept waiting for the first versions to be loaded, before they are told that nothing is."""
+from ...ground.core.errors import ModelloopError
+from . import grpc
+from .draining import DrainingServer
+from .listening import Hosts, address_of, inherit, listen
+from .options import read_options
+from .server import App, Gate, configuration
+from .standing import Place, Standing
 
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit status."""
-    options = _options(argv)
+    options = read_options(argv)
     try:
-        _serve(options)
+        if options.face == "grpc":
+            _serve_grpc(options)
+        else:
+            _serve_http(options)
     except ModelloopError as error:
         print(f"gateway: {error}", file=sys.stderr)  # noqa: T201 - its log
         return 2
     return 0
 
 
-def _options(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m modelloop.deploy.gateway", description=__doc__)
-    parser.add_argument("--blobs", required=True, help="URL of the object store: packages, routing table, reports")
-    parser.add_argument("--predictions", required=True, type=Path, help="folder of the prediction log")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0: any free one; the address is the first line of output")
-    parser.add_argument("--id", required=True, help="name of this gateway; no two that run may share one")
-    parser.add_argument(
-        "--allow-remote", action="store_true", help="listen beyond loopback: what stands before it checks callers"
+def _serve_http(options: argparse.Namespace) -> None:
+    listener, hosts = _listener(options)
+    address = f"http://{address_of(options.host, listener)}"
+    standing = Standing(_place(options), lambda: address)
+    app = App(standing.answerer, Gate(hosts))
+    server = DrainingServer(
+        configuration(app, http=options.http), partial(_say, options, address), seconds=options.drain
     )
-    return parser.parse_args(argv)
-
-
-def _serve(options: argparse.Namespace) -> None:
-    gateway = check_name(options.id, "gateway")
-    listener, hosts = _listen(options.host, options.port, remote=options.allow_remote)
-    address = f"http://{_shown(options.host)}:{listener.getsockname()[1]}"
-    blobs, clock, live = Blobs(options.blobs), SystemClock(), Live()
-    log = LogWriter(options.predictions, gateway, time.time_ns())
-    shadow = Shadow(log.write)
-    reporter = Reporter(blobs, live, shadow, log, clock, gateway, address)
-    follower = FollowerThread(Follower(blobs, live, partial(load_arm, blobs)), reporter, live)
-    answerer = Answerer(live, clock, lambda: {"log_failed": log.failed, "log": log.failing or "ok"})
-    app = App(answerer, Commit(log.write), shadow.offer, Gate(hosts))
-    server = Server(configuration(app), partial(_say, {"gateway": gateway, "address": address, "pid": os.getpid()}))
     # A stop is a clean one from here on: before uvicorn listens, and after it, when it raises the signal once more.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
-    shadow.start()
-    follower.start(FIRST_LOOK_SECONDS)
+    standing.start()
     server.run([listener])
-    shadow.stop()
-    follower.stop()
-    log.close()
+    standing.stop()
 
 
-def _listen(host: str, port: int, *, remote: bool) -> tuple[socket.socket, frozenset[str] | None]:
-    """Return a bound socket and the Host headers it answers to (None: any)."""
+def _serve_grpc(options: argparse.Namespace) -> None:
+    port: list[int] = []
+    standing = Standing(_place(options), lambda: f"grpc://{options.host}:{port[0]}" if port else "")
+
+    def listening(chosen: int) -> None:
+        port.append(chosen)
+        _say(options, f"grpc://{options.host}:{chosen}")
+
+    stop: Future[None] = Future()
+    signal.signal(signal.SIGTERM, lambda *_: None if stop.done() else stop.set_result(None))
+    standing.start()
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        if not remote and not ipaddress.ip_address(found[4][0]).is_loopback:
-            raise AddressRefused(
-                f"{host} can be reached from other machines, and the gateway does not ask callers who they are.",
-                hint="Use 127.0.0.1, or put an authenticating proxy before it and say --allow-remote.",
-            )
-        listener = socket.socket(found[0], socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(found[4])
-    except OSError as error:
-        raise AddressRefused(f"Cannot listen at {host}:{port}: {error}.", hint="Choose another --port.") from error
-    if remote:
-        return listener, None
-    number = listener.getsockname()[1]
-    names = {host.lower(), "127.0.0.1", "localhost", "[::1]"}
-    return listener, frozenset(f"{name}:{number}" for name in names)
+        grpc.serve(
+            standing.answerer, host=options.host, port=options.port, remote=options.allow_remote,
+            listening=listening, stop=stop, share=options.share_port,
+        )  # fmt: skip
+    finally:
+        standing.stop()
 
 
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def _listener(options: argparse.Namespace) -> tuple[socket.socket, Hosts]:
+    if options.listen_fd is None:
+        return listen(options.host, options.port, remote=options.allow_remote, share=options.share_port)
+    return inherit(options.listen_fd, options.host, remote=options.allow_remote)
 
 
-def _say(facts: dict[str, object]) -> None:
+def _place(options: argparse.Namespace) -> Place:
+    return Place(
+        gateway=options.id,
+        predictions=options.predictions,
+        blobs=options.blobs,
+        routing=options.routing,
+        routing_token=options.routing_token,
+        log_key=options.log_key,
+        state=options.state,
+        poll=options.poll,
+        reports=not options.no_report,
+    )
+
+
+def _say(options: argparse.Namespace, address: str) -> None:
+    facts = {"gateway": options.id, "address": address, "pid": os.getpid()}
     print(json.dumps(facts), flush=True)  # noqa: T201 - the first line of output is the address
+    if options.ready_fd is not None:
+        os.write(options.ready_fd, b"1")
+        os.close(options.ready_fd)
 
 
 if __name__ == "__main__":

@@ -1,33 +1,29 @@
-"""From a request to a response, free of any HTTP server's types: what a later, faster front end calls as it is."""
+"""From a request to a response, free of any HTTP server's types: what every front end calls as it is."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from difflib import get_close_matches
 from functools import partial
-from importlib.metadata import version as installed_version
 from typing import Any
 
 import orjson
 
 from ...ground.core.clock import Clock
-from ...ground.core.errors import InvalidInput, ModelloopError, NotFound, NotReady, RequestInvalid
-from ...ground.core.ids import new_id
-from ..log import frame
-from ..route import ArmName, choose, shadowed
-from . import protocol
+from ...ground.core.errors import InvalidInput, ModelloopError, NotFound, NotReady
+from . import protocol, reply
+from .asked import Answered, Asked
+from .asking import Call, Desk, Done, Explains, Fills, Log, pinned_arm
 from .edge import ForeignError, contained
-from .protocol import Asked
-from .runtime import ArmError, Live, LoadedArm, LoadedRoute, Scored, Serving, score, values_for
+from .runtime import Live, LoadedRoute, Serving
 from .shadow import ShadowJob
-from .tensors import checked
 
 DEFAULT_LIMIT = 1_000_000
 JSON = (b"content-type", b"application/json")
+OCTETS = (b"content-type", b"application/octet-stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +38,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes out: after `record`, if any, is in the log; then `shadow`, if any, is queued."""
+    """What goes out."""
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = (JSON,)
-    record: bytes | None = None
-    shadow: ShadowJob | None = None
+
+
+Told = Callable[[Response], None]
 
 
 class MethodError(InvalidInput):
@@ -57,160 +54,150 @@ class MethodError(InvalidInput):
     status = 405
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One infer request on its way."""
-
-    serving: Serving
-    route: LoadedRoute
-    pinned: LoadedArm | None
-    asked: Asked
-    prediction: str
-    now: datetime
-
-    def record(self, kind: str, name: ArmName, arm: LoadedArm, values: Mapping[str, list[Any]]) -> dict[str, Any]:
-        event_time = self.asked.event_time or self.now
-        facts = {
-            "k": kind,
-            "id": self.prediction,
-            "at": _microseconds(self.now),
-            "et": _microseconds(event_time),
-            "ep": self.route.route.endpoint,
-            "gen": self.serving.generation,
-            "arm": str(name),
-            "v": arm.arm.version,
-            "x": self._with_others(values),
-        }
-        return facts if self.asked.id is None else facts | {"cid": self.asked.id}
-
-    def _with_others(self, values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-        """Return all inputs of their column's type; what only the other version reads is not checked yet."""
-        found = dict(values)
-        for name, tensor in self.asked.tensors.items():
-            if name not in found:
-                with suppress(RequestInvalid):
-                    found[name] = checked(self.route.column(name), tensor.datatype, tensor.values)
-        return found
-
-
 class Answerer:
     """Answers requests with whatever is live. One thread."""
 
-    def __init__(self, live: Live, clock: Clock, health: Callable[[], Mapping[str, Any]]) -> None:
-        """`health`: what the readiness answer also tells, such as the state of the log."""
+    def __init__(
+        self,
+        live: Live,
+        clock: Clock,
+        health: Callable[[], Mapping[str, Any]],
+        *,
+        log: Log | None = None,
+        shadow: Callable[[ShadowJob], None] | None = None,
+        online: Fills | None = None,
+        explains: Explains | None = None,
+        log_key: bytes | None = None,
+    ) -> None:
+        """`health`: what the readiness answer also tells, such as the state of the log; `shadow`: where jobs go.
+
+        Without a `log` nothing is written. `log_key`: what masked columns are hashed with; without one they are left
+        out.
+        """
         self.live = live
-        self._clock = clock
+        self.desk = Desk(clock, log, shadow, online, explains, log_key)
         self._health = health
-        self._release = installed_version("modelloop")
+
+    @property
+    def counters(self) -> Any:
+        """Return what was counted."""
+        return self.desk.counters
+
+    def attach(self, hop: Callable[[Callable[[], None]], object]) -> None:
+        """Say how to get back to the event loop's thread (`loop.call_soon_threadsafe`)."""
+        self.desk.hop = hop
 
     def body_limit(self, path: str) -> int:
         """Return how many bytes of body the path takes."""
-        parts = _parts(path)
+        parts = path.strip("/").split("/")
         route = self.live.serving.routes.get(parts[2]) if len(parts) > 3 else None
         return DEFAULT_LIMIT if route is None else route.route.max_body
 
-    def answer(self, request: Request) -> Response:
-        """Answer anything; never raises."""
+    def health(self) -> dict[str, Any]:
+        """Return whether there is something to answer with, and with what."""
+        serving = self.live.serving
+        return {"ready": bool(serving.routes), "generation": serving.generation, **self._health()}
+
+    def ask(
+        self,
+        endpoint: str,
+        number: str | None,
+        asked: Asked,
+        done: Done,
+        *,
+        prediction: str | None = None,
+        started: float | None = None,
+    ) -> None:
+        """Let the version with this number, or the one whose turn it is, answer.
+
+        `done` is called exactly once on the event loop's thread, with the answer or an error: within this call where
+        nothing has to be waited for. Never raises.
+        """
+        calls: list[Call] = []
+
+        def begin() -> None:
+            serving = self.live.serving
+            route = serving.routes.get(endpoint)
+            if route is None:
+                raise no_endpoint(endpoint, serving)
+            pinned = None if number is None else pinned_arm(route, number)
+            at = self.desk.microseconds()
+            name = prediction or self.desk.ids.new(at)
+            begun = time.perf_counter() if started is None else started
+            calls.append(Call(self.desk, serving, route, pinned, asked, partial(self._told, done), name, at, begun))
+            calls[0].guarded(calls[0].start)
+
         try:
-            return contained(partial(self._dispatch, request))
-        except ForeignError as error:  # we are wrong somewhere, and a caller gets an answer all the same
-            self.live.errors += 1
-            print(f"gateway: {error} at {request.path[:200]!r}", file=sys.stderr, flush=True)  # noqa: T201 - its log
-            return refusal(ModelloopError("The gateway failed on this request; its log says why."))
+            contained(begin)
+        except ForeignError as error:
+            self._say(error, endpoint)
+            if not (calls and calls[0].finished):
+                done(ModelloopError("The gateway failed on this request; its log says why."))
         except ModelloopError as error:
-            return refusal(error)
+            self.desk.counters.refuse("", error.status)
+            done(error)
 
-    def _dispatch(self, request: Request) -> Response:
-        parts = _parts(request.path)
-        match parts:
-            case ["v2"]:
-                return self._get(request, {"name": "modelloop", "version": self._release, "extensions": []})
-            case ["v2", "health", "live"]:
-                return self._get(request, {"live": True})
-            case ["v2", "health", "ready"]:
-                return self._ready(request)
-            case ["v2", "models", name, *rest]:
-                return self._model(request, name, rest)
-        raise NotFound(
-            f"There is nothing at {request.path[:80]!r}.",
-            hint="Predictions are asked with POST /v2/models/ENDPOINT/infer.",
-        )
+    def infer(
+        self, request: Request, done: Told, *, prediction: str | None = None, started: float | None = None
+    ) -> None:
+        """Answer a request of the Open Inference Protocol at `/v2/models/ENDPOINT[/versions/NUMBER]/infer`."""
+        started = time.perf_counter() if started is None else started
+        parts = request.path.strip("/").split("/")
+        name, number = parts[2], parts[4] if len(parts) == 6 else None
+        try:
+            asked = contained(partial(self._read, request, name, number))
+        except ModelloopError as error:
+            if isinstance(error, ForeignError):
+                self._say(error, request.path)
+                error = ModelloopError("The gateway failed on this request; its log says why.")
+            self.desk.counters.refuse(name if name in self.live.serving.routes else "", error.status)
+            done(refusal(error))
+            return
+        accepted = request.headers.get(b"accept-encoding", b"")
+        self.ask(name, number, asked, partial(_respond, asked, accepted, done), prediction=prediction, started=started)
 
-    def _model(self, request: Request, name: str, rest: list[str]) -> Response:
+    def answer(self, request: Request) -> Response:
+        """Answer an inference here and now; for callers whose versions need not be waited for."""
+        found: list[Response] = []
+        self.infer(request, found.append)
+        return found[0] if found else refusal(NotReady("The answer is not there yet."))
+
+    def _read(self, request: Request, name: str, number: str | None) -> Asked:
+        if request.method != "POST":
+            raise MethodError(
+                f"{request.method[:20]} is not answered at {request.path[:80]!r}.",
+                hint="Use POST.",
+                detail={"allow": "POST"},
+            )
         serving = self.live.serving
         route = serving.routes.get(name)
         if route is None:
-            raise _no_endpoint(name, serving)
-        pinned = None
-        if len(rest) >= 2 and rest[0] == "versions":
-            pinned = _pinned(route, rest[1])
-            rest = rest[2:]
-        match rest:
-            case []:
-                return self._metadata(request, route, pinned)
-            case ["ready"]:
-                return self._get(request, {"name": name, "ready": True})
-            case ["infer"]:
-                _require_method(request, "POST")
-                return self._infer(request, serving, route, pinned)
-        raise NotFound(f"There is nothing at {request.path[:80]!r}.", hint=f"Did you mean /v2/models/{name}/infer?")
+            raise no_endpoint(name, serving)
+        return read(request, route, number)
 
-    def _infer(self, request: Request, serving: Serving, route: LoadedRoute, pinned: LoadedArm | None) -> Response:
-        encoding = request.headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
-        body = protocol.unpack(request.body, encoding, route.route.max_body)
-        known = route.known
-        output = (pinned or route.champion).signature.output
-        asked = protocol.parse(body, known, output=output, max_rows=route.route.max_rows)
-        now = self._clock.now()
-        call = _Call(serving, route, pinned, asked, new_id("pred", now), now)
-        name, arm = _choose(call)
-        try:
-            return self._answered(call, *_scored(call, name, arm))
-        except ArmError as failure:
-            return self._failed(call, failure)
+    def _told(self, done: Done, found: Answered | ModelloopError) -> None:
+        if not isinstance(found, ModelloopError):
+            self.live.answered += 1
+        elif found.status >= 500:
+            self.live.errors += 1
+            if isinstance(found, ForeignError):
+                self._say(found, "an inference")
+                found = ModelloopError("The gateway failed on this request; its log says why.")
+        done(found)
 
-    def _answered(self, call: _Call, name: ArmName, arm: LoadedArm, scored: Scored, error: str | None) -> Response:
-        record = call.record("a", name, arm, scored.values)
-        record |= {"s": scored.scores, "ms": round(scored.milliseconds, 4)}
-        if error is not None:
-            record["err"] = error
-        job = _shadow_job(call)
-        if job is not None:
-            record["sv"] = job.arm.arm.version
-        ids = (call.prediction if call.asked.id is None else call.asked.id, call.prediction)
-        endpoint = call.route.route.endpoint
-        body = protocol.answer_body(endpoint, arm.arm.version, ids, arm.signature.output, scored.scores)
-        self.live.answered += 1
-        return Response(200, body, (JSON, _prediction_header(call)), frame(record), job)
-
-    def _failed(self, call: _Call, failure: ArmError) -> Response:
-        """A version failed and no other stood in: the champion, or one that was asked for by number."""
+    def _say(self, error: ModelloopError, where: str) -> None:
         self.live.errors += 1
-        arm = call.pinned or call.route.champion
-        name = ArmName.CHAMPION if arm is call.route.champion else ArmName.CHALLENGER
-        record = call.record("f", name, arm, {}) | {"err": str(failure)[:500]}
-        shown = ModelloopError(
-            f"{arm.arm.version} could not answer: it failed in itself, not because of the request.",
-            hint=f"Tell the endpoint's owner the prediction id {call.prediction}.",
-        )
-        answer = refusal(shown)
-        return Response(answer.status, answer.body, (JSON, _prediction_header(call)), frame(record))
+        print(f"gateway: {error} at {where[:200]!r}", file=sys.stderr, flush=True)  # noqa: T201 - its log
 
-    def _metadata(self, request: Request, route: LoadedRoute, pinned: LoadedArm | None) -> Response:
-        _require_method(request, "GET")
-        arm = pinned or route.champion
-        versions = [each.number for each in (route.champion, route.challenger) if each]
-        name = route.route.endpoint
-        return Response(200, protocol.metadata_body(name, versions, arm.signature.inputs, arm.signature.output))
 
-    def _ready(self, request: Request) -> Response:
-        ready = bool(self.live.serving.routes)
-        body = {"ready": ready, "generation": self.live.serving.generation, **self._health()}
-        return self._get(request, body, 200 if ready else NotReady.status)
-
-    def _get(self, request: Request, body: Mapping[str, Any], status: int = 200) -> Response:
-        _require_method(request, "GET")
-        return Response(status, orjson.dumps(body))
+def read(request: Request, route: LoadedRoute, number: str | None) -> Asked:
+    """Read an inference request; raises RequestInvalid, BodyTooLarge or NotFound."""
+    arm = route.champion if number is None else pinned_arm(route, number)
+    encoding = request.headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
+    body = protocol.unpack(request.body, encoding, route.route.max_body)
+    head = protocol.head_length(request.headers.get(b"inference-header-content-length"), len(body))
+    outputs = [spec.name for spec in arm.signature.answered]
+    return protocol.parse(body, route.form, outputs=outputs, head=head)
 
 
 def refusal(error: ModelloopError) -> Response:
@@ -219,53 +206,8 @@ def refusal(error: ModelloopError) -> Response:
     return Response(error.status, orjson.dumps(error.as_json()), (JSON, *extra))
 
 
-def _choose(call: _Call) -> tuple[ArmName, LoadedArm]:
-    """Return the arm that is asked first. The champion must be able to take over, so its inputs are checked here."""
-    route = call.route
-    if call.pinned is not None:
-        return (ArmName.CHAMPION if call.pinned is route.champion else ArmName.CHALLENGER), call.pinned
-    if route.challenger is None or choose(route.route, _key(call)) is ArmName.CHAMPION:
-        return ArmName.CHAMPION, route.champion
-    values_for(route.champion, call.asked)
-    return ArmName.CHALLENGER, route.challenger
-
-
-def _scored(call: _Call, name: ArmName, arm: LoadedArm) -> tuple[ArmName, LoadedArm, Scored, str | None]:
-    """Return the answer; the champion stands in for a challenger that fails in canary, and the reason is kept."""
-    if name is ArmName.CHAMPION or call.pinned is not None:
-        return name, arm, score(arm, call.asked), None
-    try:
-        return name, arm, score(arm, call.asked), None
-    except ModelloopError as failure:
-        champion = call.route.champion
-        return ArmName.CHAMPION, champion, score(champion, call.asked), str(failure)[:500]
-
-
-def _shadow_job(call: _Call) -> ShadowJob | None:
-    challenger = call.route.challenger
-    if challenger is None or call.pinned is not None or not shadowed(call.route.route, call.prediction):
-        return None
-    return ShadowJob(call.prediction, challenger, call.asked)
-
-
-def _key(call: _Call) -> str:
-    """Return what keeps a caller on one arm: the key column's first value, else the prediction id."""
-    tensor = call.asked.tensors.get(call.route.route.key or "")
-    if tensor is None:
-        return call.prediction
-    value = checked(call.route.column(tensor.name), tensor.datatype, tensor.values)[0]
-    return call.prediction if value is None else str(value)
-
-
-def _pinned(route: LoadedRoute, number: str) -> LoadedArm:
-    arm = route.by_number(number)
-    if arm is None:
-        loaded = ", ".join(each.number for each in (route.champion, route.challenger) if each)
-        raise NotFound(f"Version {number[:20]!r} of {route.route.endpoint!r} is not loaded.", hint=f"Loaded: {loaded}.")
-    return arm
-
-
-def _no_endpoint(name: str, serving: Serving) -> ModelloopError:
+def no_endpoint(name: str, serving: Serving) -> ModelloopError:
+    """Return the error for an endpoint that does not answer."""
     if not serving.routes:
         return NotReady("The gateway has no endpoint loaded yet.", hint="Ask again when /v2/health/ready answers 200.")
     close = get_close_matches(name[:100], serving.routes, n=1)
@@ -273,22 +215,30 @@ def _no_endpoint(name: str, serving: Serving) -> ModelloopError:
     return NotFound(f"There is no endpoint {name[:80]!r}.", hint=hint)
 
 
-def _require_method(request: Request, method: str) -> None:
-    if request.method != method and not (method == "GET" and request.method == "HEAD"):
-        raise MethodError(
-            f"{request.method[:20]} is not answered at {request.path[:80]!r}.",
-            hint=f"Use {method}.",
-            detail={"allow": method},
-        )
+def is_inference(path: str) -> bool:
+    """Say whether a path is one that `Answerer.infer` answers."""
+    parts = path.strip("/").split("/")
+    if parts[:2] != ["v2", "models"] or parts[-1] != "infer":
+        return False
+    return len(parts) == 4 or (len(parts) == 6 and parts[3] == "versions")
 
 
-def _parts(path: str) -> list[str]:
-    return path.strip("/").split("/")
+def _respond(asked: Asked, accepted: bytes, done: Told, found: Answered | ModelloopError) -> None:
+    if isinstance(found, ModelloopError):
+        done(refusal(found))
+        return
+    try:
+        body, head = reply.body_of(asked, found)
+    except ModelloopError as error:
+        done(refusal(error))
+        return
+    headers = [JSON if head is None else OCTETS, (b"modelloop-prediction-id", found.prediction.encode())]
+    if head is not None:
+        headers.append((b"inference-header-content-length", str(head).encode()))
+    if accepted:
+        body, encoding = reply.compressed(body, accepted)
+        headers += [(b"content-encoding", encoding)] if encoding else []
+    done(Response(200, body, tuple(headers)))
 
 
-def _prediction_header(call: _Call) -> tuple[bytes, bytes]:
-    return (b"modelloop-prediction-id", call.prediction.encode())
-
-
-def _microseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1_000_000)
+__all__ = ["Answerer", "MethodError", "Request", "Response", "is_inference", "read", "refusal"]

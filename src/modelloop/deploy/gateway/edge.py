@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from ...ground.core.errors import ModelloopError
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class ForeignError(ModelloopError):
     """Something that is not ours failed in itself."""
 
 
-def contained(do: Callable[[], T]) -> T:
+class ArmError(ForeignError):
+    """A version could not answer, and not because of the request."""
+
+
+def contained(do: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
     """Return what `do` returns; our own errors pass, any other becomes a ForeignError that names it."""
     try:
-        return do()
+        return do(*given, **named)
     except ModelloopError:
         raise
     except Exception as error:  # edge (BLE001 - foreign code raises anything)

@@ -1,19 +1,22 @@
-"""The HTTP side: uvicorn, a plain ASGI function, and the group commit of the log. The only async file of Modelloop."""
+"""The HTTP side: uvicorn and a plain ASGI function. `hot.py` answers before it where it can."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
 
 from ...ground.core.errors import AddressRefused, ModelloopError, RequestInvalid
-from .answer import Answerer, Request, Response, refusal
+from . import faces
+from .answer import Answerer, Request, Response, is_inference, refusal
+from .hot import hot, plain
 from .protocol import too_large
-from .shadow import ShadowJob
+from .watching import Watch
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -22,33 +25,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 DRAIN_BYTES = 8_000_000
 BODY_SECONDS = 30.0
 CLOSE = (b"connection", b"close")
-
-
-class Commit:
-    """Group commit: the records of one tick of the event loop are written at once, then their answers go out."""
-
-    def __init__(self, write: Callable[[list[bytes]], object]) -> None:
-        self._write = write
-        self._frames: list[bytes] = []
-        self._done: asyncio.Future[None] | None = None
-
-    async def append(self, record: bytes) -> None:
-        """Return when the record is in the log (or was refused by the disk, which the writer counts)."""
-        self._frames.append(record)
-        if self._done is None:
-            loop = asyncio.get_running_loop()
-            self._done = loop.create_future()
-            loop.call_soon(self.flush)
-        await asyncio.shield(self._done)
-
-    def flush(self) -> None:
-        """Write what has gathered."""
-        frames, done = self._frames, self._done
-        self._frames, self._done = [], None
-        if frames:
-            self._write(frames)
-        if done is not None and not done.done():
-            done.set_result(None)
 
 
 class Gate:
@@ -80,11 +56,9 @@ def _site(origin: bytes) -> str | None:
 class App:
     """The ASGI application."""
 
-    def __init__(self, answerer: Answerer, commit: Commit, shadow: Callable[[ShadowJob], None], gate: Gate) -> None:
-        self._answerer = answerer
-        self._commit = commit
-        self._shadow = shadow
-        self._gate = gate
+    def __init__(self, answerer: Answerer, gate: Gate) -> None:
+        self.answerer = answerer
+        self.gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -92,22 +66,29 @@ class App:
             return
         headers = dict(scope["headers"])
         try:
-            self._gate.check(headers)
+            self.gate.check(headers)
             body = await self._body(scope, headers, receive)
         except ModelloopError as error:
             await _send(send, refusal(error), CLOSE)
             return
         if body is None:  # the caller went away
             return
-        response = self._answerer.answer(Request(scope["method"], scope["path"], headers, body))
-        if response.record is not None:
-            await self._commit.append(response.record)
-        await _send(send, response)
-        if response.shadow is not None:
-            self._shadow(response.shadow)
+        loop = asyncio.get_running_loop()
+        self.answerer.attach(loop.call_soon_threadsafe)
+        request = Request(scope["method"], scope["path"], headers, body)
+        told: asyncio.Future[Response] = loop.create_future()
+        self.dispatch(request, partial(_resolve, told))
+        await _send(send, told.result() if told.done() else await told)
+
+    def dispatch(self, request: Request, done: Callable[[Response], None]) -> None:
+        """Have a request answered, by what stands at its path."""
+        if is_inference(request.path) and request.method == "POST":
+            self.answerer.infer(request, done)
+        else:
+            faces.answer(self.answerer, request, done)
 
     async def _body(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> bytes | None:
-        limit = self._answerer.body_limit(scope["path"])
+        limit = self.answerer.body_limit(scope["path"])
         announced = headers.get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > limit + DRAIN_BYTES:
             raise too_large(limit)
@@ -137,11 +118,15 @@ class Server(uvicorn.Server):
             self._listening()
 
 
-def configuration(app: App) -> uvicorn.Config:
-    """Return how uvicorn runs here: httptools, uvloop, one process, nothing of its own on the wire."""
+def configuration(app: App, *, http: str = "hot", watch: Watch | None = None) -> uvicorn.Config:
+    """Return how uvicorn runs here: httptools, uvloop, one process, nothing of its own on the wire.
+
+    `http`: `hot` answers inferences in the parser's callback, `asgi` leaves everything to the application.
+    """
+    watch = watch or Watch()
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=hot(app.answerer, app.gate.check, watch) if http == "hot" else plain(watch),
         loop="uvloop",
         ws="none",
         lifespan="off",
@@ -154,6 +139,11 @@ def configuration(app: App) -> uvicorn.Config:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=10,
     )
+
+
+def _resolve(told: asyncio.Future[Response], response: Response) -> None:
+    if not told.done():  # else the caller went away
+        told.set_result(response)
 
 
 async def _rest(first: MutableMapping[str, Any], receive: Receive, limit: int) -> bytes | None:

@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from ...ground.core.errors import ModelloopError
 from ...ground.core.later import numpy as np
-from ...register.signature import array
+from ...prepare.records import Columns
 from ..log import frame
-from .protocol import Asked
-from .runtime import LoadedArm, run, score, values_for
+from .asked import Asked
+from .edge import ArmError
+from .recording import written_outputs
+from .runtime import LoadedArm, Scored, columns_for, run, settled
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 CAPACITY = 10_000
 BATCH_ROWS = 512
 GATHER_SECONDS = 0.02
+LANE_SECONDS = 60.0
+"""After how long a lane that never answers is given up; lanes have a time limit of their own."""
 
 Write = Callable[[list[bytes]], object]
 
 
 @dataclass(frozen=True, slots=True)
 class ShadowJob:
-    """One answered request that the challenger also scores."""
+    """One answered request that the challenger also scores. Either its columns are made already, or they are here."""
 
     prediction: str
     arm: LoadedArm
-    asked: Asked
+    asked: Asked | None
+    columns: Columns | None
+    rows: int
+    at: float = field(default_factory=time.monotonic)
 
 
 class Shadow:
@@ -45,13 +57,27 @@ class Shadow:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many jobs are queued."""
+        return len(self._queue)
+
+    @property
+    def lag(self) -> float:
+        """Return for how many seconds the oldest job has waited."""
+        try:
+            return max(0.0, time.monotonic() - self._queue[0].at)
+        except IndexError:
+            return 0.0
+
     def offer(self, job: ShadowJob) -> None:
         """Queue a job, or drop and count it."""
         if len(self._queue) >= self._capacity:
             self.dropped += 1
             return
         self._queue.append(job)
-        self._some.set()
+        if not self._some.is_set():
+            self._some.set()
 
     def start(self) -> None:
         """Start the thread."""
@@ -78,10 +104,10 @@ class Shadow:
 
     def _next_batch(self) -> list[ShadowJob]:
         batch = [self._queue.popleft()]
-        rows = batch[0].asked.rows
-        while self._queue and self._queue[0].arm is batch[0].arm and rows + self._queue[0].asked.rows <= BATCH_ROWS:
+        rows = batch[0].rows
+        while self._queue and self._queue[0].arm is batch[0].arm and rows + self._queue[0].rows <= BATCH_ROWS:
             batch.append(self._queue.popleft())
-            rows += batch[-1].asked.rows
+            rows += batch[-1].rows
         return batch
 
     def _batch_results(self, batch: Sequence[ShadowJob]) -> Iterable[dict[str, Any]]:
@@ -94,26 +120,69 @@ class Shadow:
 
     def _alone(self, job: ShadowJob) -> dict[str, Any]:
         try:
-            found = score(job.arm, job.asked).scores
+            (found,) = _together([job])
         except ModelloopError as error:
             self.failed += 1
-            return _result(job, None) | {"err": str(error)[:500]}
+            return {"k": "s", "id": job.prediction, "v": job.arm.arm.version, "s": None, "err": str(error)[:500]}
         self.scored += 1
         return _result(job, found)
 
 
-def _together(batch: Sequence[ShadowJob]) -> list[list[float]]:
+def _together(batch: Sequence[ShadowJob]) -> list[Scored]:
     """Score all jobs in one call; raises if anything is wrong with any of them."""
     arm = batch[0].arm
-    values = [values_for(arm, job.asked) for job in batch]
-    columns = {
-        column.name: np.concatenate([array(column, part[column.name]) for part in values])
-        for column in arm.signature.inputs
-    }
-    rows = [job.asked.rows for job in batch]
-    found = run(arm, columns, sum(rows))
-    return [part.tolist() for part in np.split(found, np.cumsum(rows)[:-1])]
+    parts = [_columns(job) for job in batch]
+    rows = [job.rows for job in batch]
+    columns = parts[0] if len(parts) == 1 else _joined(parts)
+    scored = _run_anywhere(arm, columns, sum(rows))
+    ends = [0, *np.cumsum(rows).tolist()]
+    each = scored.milliseconds / len(batch)
+    return [
+        Scored({name: values[a:b] for name, values in scored.outputs.items()}, scored.scores[a:b], each)
+        for a, b in pairwise(ends)
+    ]
 
 
-def _result(job: ShadowJob, scores: list[float] | None) -> dict[str, Any]:
-    return {"k": "s", "id": job.prediction, "v": job.arm.arm.version, "s": scores}
+def _columns(job: ShadowJob) -> Columns:
+    if job.columns is not None:
+        return job.columns
+    if job.asked is None:
+        raise ArmError(f"{job.arm.arm.version} was given nothing to score.")
+    return columns_for(job.arm, job.asked)
+
+
+def _joined(parts: Sequence[Columns]) -> Columns:
+    shapes = {tuple(values.shape[1:] for values in part.values()) for part in parts}
+    if len(shapes) > 1:
+        raise ArmError("Requests of other sizes are scored one by one.")
+    return {name: _concatenated([part[name] for part in parts]) for name in parts[0]}
+
+
+def _concatenated(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return np.concatenate(arrays)
+
+
+def _run_anywhere(arm: LoadedArm, columns: Columns, rows: int) -> Scored:
+    """Score in this thread, or in the version's lane: it may live in another process."""
+    if arm.lane is None:
+        return run(arm, columns, rows)
+    there = threading.Event()
+    answers: list[Any] = []
+    started = time.perf_counter()
+
+    def done(found: Any) -> None:
+        answers.append(found)
+        there.set()
+
+    arm.lane.submit(columns, rows, done)
+    if not there.wait(LANE_SECONDS):
+        raise ArmError(f"{arm.arm.version} did not answer.")
+    if isinstance(answers[0], ModelloopError):
+        raise answers[0]
+    return settled(arm, answers[0], rows, (time.perf_counter() - started) * 1000)
+
+
+def _result(job: ShadowJob, scored: Scored) -> dict[str, Any]:
+    result: dict[str, Any] = {"k": "s", "id": job.prediction, "v": job.arm.arm.version, "s": scored.scores}
+    result["ms"] = round(scored.milliseconds, 4)
+    return result | written_outputs(job.arm.signature, scored.outputs)

@@ -23,12 +23,16 @@ from .answers import (
     watermarks,
 )
 from .changing import endpoint, endpoints, live, lives, open_rollouts, rollout, rollouts, routing, routing_for_update
+from .comparing import answered_before, compared, progress, unanswered
 from .plain import change, find, insert, insert_new
+from .scoring import scored, scored_of, scoring, scorings
 
 __all__ = [
+    "answered_before",
     "answers",
     "between",
     "change",
+    "compared",
     "counts",
     "endpoint",
     "endpoints",
@@ -49,14 +53,20 @@ __all__ = [
     "part",
     "parts_between",
     "prediction",
+    "progress",
     "rollout",
     "rollouts",
     "routing",
     "routing_for_update",
+    "scored",
+    "scored_of",
+    "scoring",
+    "scorings",
     "set_labels",
     "set_shadows",
     "some_labels",
     "stage_rows",
     "told",
+    "unanswered",
     "watermarks",
 ]

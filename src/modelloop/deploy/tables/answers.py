@@ -18,6 +18,19 @@ log = sa.Table(
     sa.Column("file", sa.String(100), primary_key=True),
     sa.Column("offset", sa.BigInteger, nullable=False),
     sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("unreadable", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+)
+
+writer = sa.Table(
+    "deploy_log_writer",
+    metadata,
+    sa.Column("gateway", sa.String(64), primary_key=True),
+    sa.Column("started", sa.String(20), primary_key=True),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("alive", sa.Boolean, nullable=False),
+    sa.Column("killed", sa.BigInteger, nullable=False),
+    sa.Column("failed", sa.BigInteger, nullable=False),
+    sa.Column("lost", sa.BigInteger, nullable=False),
 )
 
 prediction = sa.Table(
@@ -46,7 +59,9 @@ prediction = sa.Table(
     sa.Column("shadow_answer", MaybeJSON),
     sa.Column("slices", MaybeJSON),
     sa.Column("missing", MaybeJSON),
+    sa.Column("latency", sa.Float),
 )
+sa.Index("ix_deploy_prediction_at", prediction.c.endpoint, prediction.c.at)
 sa.Index("ix_deploy_prediction_key", prediction.c.endpoint, prediction.c.business_key)
 sa.Index("ix_deploy_prediction_event", prediction.c.endpoint, prediction.c.event_time)
 sa.Index("ix_deploy_prediction_generation", prediction.c.endpoint, prediction.c.generation, prediction.c.at)
@@ -75,8 +90,42 @@ part = sa.Table(
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Column("first", Time, nullable=False),
     sa.Column("last", Time, nullable=False),
+    sa.Column("until", Time),
 )
 sa.Index("ix_deploy_part_event", part.c.endpoint, part.c.last)
+
+failure = sa.Table(
+    "deploy_failure",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("endpoint", sa.String(64), nullable=False),
+    sa.Column("event_time", Time, nullable=False),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("generation", sa.BigInteger, nullable=False),
+    sa.Column("gateway", sa.String(64), nullable=False),
+    sa.Column("arm", sa.String(20), nullable=False),
+    sa.Column("version", sa.String(100), nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+)
+sa.Index("ix_deploy_failure_at", failure.c.endpoint, failure.c.at)
+
+waiting = sa.Table(
+    "deploy_waiting",
+    metadata,
+    sa.Column("seq", BigId, primary_key=True, autoincrement=True),
+    sa.Column("endpoint", sa.String(64), nullable=False),
+    sa.Column("prediction", sa.String(64)),
+    sa.Column("row", sa.Integer, nullable=False),
+    sa.Column("key", sa.String(200)),
+    sa.Column("label", sa.Float, nullable=False),
+    sa.Column("event_time", Time, nullable=False),
+    sa.Column("until", Time),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+)
+sa.Index("ix_deploy_waiting_prediction", waiting.c.prediction)
+sa.Index("ix_deploy_waiting_key", waiting.c.endpoint, waiting.c.key)
 
 
 def offsets(connection: Connection) -> dict[tuple[str, str], tuple[int, int]]:
@@ -94,21 +143,32 @@ def known(connection: Connection, name: str, ids: Sequence[str]) -> set[tuple[st
     return found
 
 
-def told(connection: Connection, ids: Sequence[str]) -> set[tuple[str, int, float, datetime]]:
-    """Return the outcomes that these predictions have, so that one sent twice is kept once."""
+def told(connection: Connection, ids: Sequence[str]) -> list[tuple[str, int, float, datetime]]:
+    """Return the outcomes that these predictions have, oldest first, so that one sent twice is kept once."""
     c = outcome.c
-    found: set[tuple[str, int, float, datetime]] = set()
+    found: list[tuple[str, int, float, datetime]] = []
     for start in range(0, len(ids), 500):
         query = sa.select(c.prediction, c.row, c.label, c.event_time).where(c.prediction.in_(ids[start : start + 500]))
-        found.update((r.prediction, r.row, r.label, r.event_time) for r in connection.execute(query))
+        found += [(r.prediction, r.row, r.label, r.event_time) for r in connection.execute(query.order_by(c.seq))]
     return found
 
 
-def next_outcome(connection: Connection) -> int:
-    """Return the sequence number of the next outcome (writers queue: the caller holds the transaction)."""
+def lock_outcomes(connection: Connection) -> None:
+    """Let writers of outcomes and of predictions queue, so that neither misses what the other is about to write."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("LOCK TABLE deploy_outcome IN SHARE ROW EXCLUSIVE MODE"))
-    return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(outcome.c.seq), 0))).scalar_one()) + 1
+
+
+def next_outcome(connection: Connection) -> int:
+    """Return the sequence number of the next outcome (writers queue: the caller holds the transaction).
+
+    Numbers are not used again where the newest outcomes were forgotten.
+    """
+    lock_outcomes(connection)
+    newest = sa.select(sa.func.coalesce(sa.func.max(outcome.c.seq), 0))
+    given = sa.select(sa.func.coalesce(sa.func.max(prediction.c.label_seq), 0))
+    last = int(connection.execute(newest).scalar_one())
+    return 1 + (last or int(connection.execute(given).scalar_one()))
 
 
 def set_labels(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -123,18 +183,19 @@ def set_labels(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Non
 
 
 def set_shadows(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Put the challenger's answer beside the one that was given."""
+    """Put the challenger's answer beside the one that was given; row -1: beside all rows of the request."""
     c = prediction.c
+    names = ("version", "score", "error", "milliseconds", "answer")
     query = (
         prediction.update()
-        .where(c.id == sa.bindparam("of_id"), c.row == sa.bindparam("of_row"))
-        .values(
-            shadow_version=sa.bindparam("by_version"),
-            shadow_score=sa.bindparam("its_score"),
-            shadow_error=sa.bindparam("its_failure"),
-        )
+        .where(c.id == sa.bindparam("of_id"))
+        .values({f"shadow_{name}": sa.bindparam(f"its_{name}", type_=c[f"shadow_{name}"].type) for name in names})
     )
-    connection.execute(query, list(rows))
+    one, all_rows = [r for r in rows if r["of_row"] >= 0], [r for r in rows if r["of_row"] < 0]
+    if one:
+        connection.execute(query.where(c.row == sa.bindparam("of_row")), one)
+    if all_rows:
+        connection.execute(query, [{k: v for k, v in row.items() if k != "of_row"} for row in all_rows])
 
 
 def stage_rows(connection: Connection, name: str, generation: int, since: datetime) -> Sequence[Any]:

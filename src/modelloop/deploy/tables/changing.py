@@ -23,6 +23,8 @@ endpoint = sa.Table(
     sa.Column("champion", sa.String(100)),
     sa.Column("digest", sa.String(64)),
     sa.Column("serving", JSON, nullable=False, server_default=sa.text("'{}'")),
+    sa.Column("standby", sa.String(100)),
+    sa.Column("standby_digest", sa.String(64)),
 )
 
 live = sa.Table(
@@ -57,6 +59,8 @@ rollout = sa.Table(
     sa.Column("actor", sa.String(200), nullable=False),
     sa.Column("approved_by", sa.String(200)),
     sa.Column("paused_by", sa.String(200)),
+    sa.Column("paused_at", Time),
+    sa.Column("held_seconds", sa.Float, nullable=False, server_default=sa.text("0")),
     sa.Column("policy", JSON, nullable=False),
     sa.Column("scale", sa.Float, nullable=False),
     sa.Column("closed_at", Time),

@@ -33,7 +33,10 @@ def squares(rows: Rows) -> Floats:
 
 
 def decided(rows: Rows) -> Floats:
-    """Return the decision of each row, 0 or 1: the score reaches the threshold."""
+    """Return the decision of each row, 0 or 1: the score reaches the threshold. Of several classes the likeliest."""
+    if rows.score.ndim == 2:
+        likeliest: Floats = rows.score.argmax(axis=1).astype(np.float64)
+        return likeliest
     return (rows.score >= rows.terms.threshold).astype(np.float64)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .errors import AddressRefused, InvalidInput
 
+GATEWAY_HTTP = ("hot", "asgi")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 VARIABLES: Mapping[str, str] = {
     "MODELLOOP_HOME": "the folder of Modelloop's own files (default: .modelloop in the project folder)",
@@ -21,7 +22,12 @@ VARIABLES: Mapping[str, str] = {
     "MODELLOOP_HOST": "the address control and gateways bind (default 127.0.0.1)",
     "MODELLOOP_CONTROL_PORT": "control's port (default 8900; 0: any free one)",
     "MODELLOOP_GATEWAY_PORT": "the first gateway's port, the next ones count on (default 8901; 0: any free ones)",
-    "MODELLOOP_GATEWAYS": "how many gateways `modelloop up` starts (default 1)",
+    "MODELLOOP_GATEWAYS": "how many gateways `modelloop up` starts, each at a port of its own (default 1)",
+    "MODELLOOP_GATEWAY_PROCESSES": "how many processes share each gateway's port, one a core at most (default 1)",
+    "MODELLOOP_GATEWAY_HTTP": "hot: requests are answered in the parser's callback (default); asgi: the plain way",
+    "MODELLOOP_GRPC_PORT": "port of a gateway that speaks gRPC; 0: there is none (default)",
+    "MODELLOOP_ROUTING": "gateways: the routing table elsewhere than in the store: file:///PATH or an http(s) address",
+    "MODELLOOP_ROUTING_TOKEN_FILE": "gateways: the file (0600) with the token for that address",
     "MODELLOOP_WORKERS": "how many workers `modelloop up` starts (default 1)",
     "MODELLOOP_LOG_LEVEL": "debug, info, warning or error (default info)",
     "MODELLOOP_ALLOW_REMOTE": "yes: an address beyond loopback may be bound, given a token file (default no)",
@@ -51,6 +57,13 @@ class Settings:
     log_level: str
     allow_remote: bool
     token_file: Path
+    gateway_processes: int = 1
+    gateway_http: str = "hot"
+    grpc_port: int = 0
+    """0: no gateway speaks gRPC."""
+    routing: str | None = None
+    """None: the routing table is in the object store."""
+    routing_token_file: Path | None = None
 
     @property
     def predictions(self) -> Path:
@@ -81,6 +94,11 @@ def read_settings(environ: Mapping[str, str], project_dir: Path) -> Settings:
         log_level=reader.choice("MODELLOOP_LOG_LEVEL", "info", LOG_LEVELS),
         allow_remote=reader.yes("MODELLOOP_ALLOW_REMOTE", default=False),
         token_file=reader.folder("MODELLOOP_TOKEN_FILE", home / "secrets" / "token", project_dir),
+        gateway_processes=reader.number("MODELLOOP_GATEWAY_PROCESSES", 1, 1, 64),
+        gateway_http=reader.choice("MODELLOOP_GATEWAY_HTTP", "hot", GATEWAY_HTTP),
+        grpc_port=reader.number("MODELLOOP_GRPC_PORT", 0, 0, 65535),
+        routing=reader.url("MODELLOOP_ROUTING", "", _TABLES) or None,
+        routing_token_file=reader.file("MODELLOOP_ROUTING_TOKEN_FILE", project_dir),
     )
     _check_ports(reader, settings)
     reader.finish()
@@ -113,6 +131,7 @@ def is_loopback(host: str) -> bool:
 
 _DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
 _STORES = ("file", "memory", "s3", "gs", "az")
+_TABLES = ("file", "http", "https")
 
 
 class _Reader:
@@ -153,6 +172,8 @@ class _Reader:
 
     def url(self, name: str, default: str, schemes: tuple[str, ...]) -> str:
         found = self.text(name, default)
+        if not found:
+            return found
         scheme, separator, rest = found.partition("://")
         if separator and scheme in schemes and (rest or scheme == "sqlite"):
             return found
@@ -163,6 +184,10 @@ class _Reader:
     def folder(self, name: str, default: Path, base: Path) -> Path:
         found = self.text(name, "")
         return base / Path(found).expanduser() if found else default
+
+    def file(self, name: str, base: Path) -> Path | None:
+        found = self.text(name, "")
+        return base / Path(found).expanduser() if found else None
 
     def finish(self) -> None:
         if self.mistakes:
@@ -179,6 +204,8 @@ def _check_ports(reader: _Reader, settings: Settings) -> None:
         reader.mistakes.append(f"MODELLOOP_GATEWAY_PORT={first} leaves no room for {settings.gateways} gateways.")
     if first and first <= settings.control_port <= last:
         reader.mistakes.append(f"MODELLOOP_CONTROL_PORT={settings.control_port} is also a gateway's port.")
+    if settings.grpc_port and (settings.grpc_port == settings.control_port or first <= settings.grpc_port <= last):
+        reader.mistakes.append(f"MODELLOOP_GRPC_PORT={settings.grpc_port} is also control's or a gateway's port.")
 
 
 def _counted(number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,11 @@ import msgspec
 from sqlalchemy.exc import IntegrityError
 
 from ...deploy import actions as deploy
-from ...deploy.records import Live
+from ...deploy.records import Live, Prediction
 from ...evaluate.metrics import METRICS, compute
 from ...evaluate.profile import psi
 from ...evaluate.records import Evaluation, Score
-from ...evaluate.settings import MetricName
+from ...evaluate.settings import ObjectiveSettings, Task
 from ...ground.core.errors import EvidenceMissing, InvalidInput
 from ...ground.core.later import numpy as np
 from ...ground.core.records import Verdict
@@ -99,7 +100,7 @@ def _read(ctx: Context, project: Project, name: str, window: Window, live: Live)
     if settings.signal is SignalKind.QUALITY:
         with ctx.db.reading() as connection:
             nth = tables.tests_made(connection, name, window.endpoint, live.version) + 1
-        return _quality(ctx, project.objective.metric, settings, window, version=live.version, nth=nth)
+        return _quality(ctx, project.objective, settings, window, version=live.version, nth=nth)
     return _drift(ctx, settings, window, version=live.version)
 
 
@@ -120,7 +121,7 @@ def _write(ctx: Context, project: Project, signal: Signal) -> bool:
 
 
 def _quality(
-    ctx: Context, metric: MetricName, settings: MonitorSettings, window: Window, *, version: str, nth: int
+    ctx: Context, objective: ObjectiveSettings, settings: MonitorSettings, window: Window, *, version: str, nth: int
 ) -> Reading:
     """Measure the headline metric on the labelled answers of `version`, in its `nth` window with evidence."""
     reference = _at_registration(ctx, version)
@@ -129,17 +130,29 @@ def _quality(
         for row in deploy.predictions_between(ctx, window.endpoint, window.start, window.end)
         if row.version == version
     ]
-    known = [(row.score, row.label) for row in answered if row.label is not None]
+    known = [(answer, row.label) for row in answered if row.label is not None and (answer := _answer(row, objective))]
     if len(known) < settings.min_rows:
         reason = f"{len(known)} of {len(answered)} answers of {version} have an outcome; {settings.min_rows} are needed"
         return judge.missing(len(known), reason)
-    scores, labels = (np.array(column, dtype=np.float64) for column in zip(*known, strict=True))
+    scores = np.array([answer if len(answer) > 1 else answer[0] for answer, _ in known], dtype=np.float64)
+    labels = np.array([label for _, label in known], dtype=np.float64)
     level = spend(settings.alpha, nth)
     # Only one end of the interval can raise an alert, so it may use the whole level: 1 - 2 * level between both ends.
-    score = compute(str(metric), labels, scores, 1 - 2 * level)
+    metric, task = str(objective.metric), objective.task
+    score = compute(metric, labels, scores, 1 - 2 * level, terms=objective.terms, task=task)
     detail = {"level": level, "window_of_version": nth, "answers": len(answered), "reference": reference.value}
-    direction = METRICS[str(metric)].direction
+    direction = METRICS[metric].direction
     return judge.quality(score, direction, reference=reference, tolerance=settings.tolerance, detail=detail)
+
+
+def _answer(row: Prediction, objective: ObjectiveSettings) -> Sequence[float]:
+    """Return what metrics are computed from: the score, or the probabilities of all classes; nothing where they were
+    not kept.
+    """
+    if objective.task is not Task.MULTICLASS:
+        return (row.score,)
+    found = (row.answer or {}).get("probabilities")
+    return found if isinstance(found, list) and len(found) > 1 else ()
 
 
 def _at_registration(ctx: Context, version: str) -> Score:

@@ -15,9 +15,11 @@ from .form import FittedOp, Op
 from .lookups import FittedLookup, Lookup
 from .moments import DatePart, Elapsed, FittedDatePart, FittedElapsed
 from .numbers import Cyclic, FittedCyclic, FittedFlagMissing, FittedLog1p, FittedNumber, FlagMissing, Log1p, Number
+from .pictures import FittedPicture, Picture
 from .ranges import Bins, Clip, FittedBins, FittedClip, FittedScale, Scale
 from .targets import FittedTarget, Target
 from .texts import FittedText, FittedTextLength, Text, TextLength
+from .tokens import FittedTokens, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ ratio = Ratio
 difference = Difference
 product = Product
 sklearn = Sklearn
+tokens = Tokens
+picture = Picture
 aside = Aside
 
 _OPS: tuple[type[Any], ...] = (
@@ -74,6 +78,8 @@ _OPS: tuple[type[Any], ...] = (
     FittedTextLength,
     FittedArithmetic,
     FittedSklearn,
+    FittedTokens,
+    FittedPicture,
 )
 FITTED: Mapping[str, type[Any]] = {fitted.kind: fitted for fitted in _OPS}
 """From the word in a transform's JSON to the op; nothing else can be read back."""
@@ -111,6 +117,7 @@ __all__ = [
     "number",
     "one_hot",
     "ordinal",
+    "picture",
     "product",
     "ratio",
     "scale",
@@ -118,4 +125,5 @@ __all__ = [
     "target",
     "text",
     "text_length",
+    "tokens",
 ]

@@ -33,6 +33,8 @@ class FittedOp(ABC):
     kind: ClassVar[str]
     version: ClassVar[int] = 1
     takes: ClassVar[str] = "numbers or strings"
+    tensors: ClassVar[bool] = False
+    """Whether what it makes are tensors with the rows first, each fed to a graph by its name."""
     inputs: tuple[InputColumn, ...]
     """The columns it reads, in the order of `apply`: raw ones, or made by an earlier op."""
 
@@ -64,6 +66,8 @@ class Op(ABC):
     __slots__ = ()
     takes_times: ClassVar[bool] = False
     """Whether a column of dates or times may be handed over as it is."""
+    takes_bytes: ClassVar[bool] = False
+    """Whether a column of raw bytes may be handed over."""
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -162,9 +166,11 @@ def one_of(value: str, allowed: tuple[str, ...], what: str) -> str:
 
 def input_json(column: InputColumn) -> dict[str, Any]:
     """Return the JSON form of an input column."""
-    return {"name": column.name, "datatype": str(column.datatype), "nullable": column.nullable}
+    body = {"name": column.name, "datatype": str(column.datatype), "nullable": column.nullable}
+    return body | {"raw": True} if column.raw else body
 
 
 def input_from_json(body: Mapping[str, Any]) -> InputColumn:
     """Read the JSON form of an input column."""
-    return InputColumn(str(body["name"]), Datatype(body["datatype"]), nullable=bool(body["nullable"]))
+    raw = bool(body.get("raw", False))
+    return InputColumn(str(body["name"]), Datatype(body["datatype"]), nullable=bool(body["nullable"]), raw=raw)

@@ -15,7 +15,7 @@ from ...deploy.evidence import spread
 from ...evaluate.judge import Answers, columns_needed, evaluate
 from ...evaluate.profile import profile
 from ...evaluate.records import Evaluation
-from ...evaluate.settings import Check, GateSettings
+from ...evaluate.settings import Check, GateSettings, Task
 from ...ground.core.clock import utc
 from ...ground.core.errors import EvidenceMissing, InvalidInput, ModelloopError, StaleState, StoreUnavailable
 from ...ground.core.later import numpy as np
@@ -27,10 +27,10 @@ from ...ground.store.context import Context
 from ...prepare.columns import from_frame
 from ...register import actions as register
 from ...register.package import load
-from ...register.parity import parity
-from ...register.records import Evidence, ModelVersion, Parity
+from ...register.parity import Runtime, headline, parity
+from ...register.records import Evidence, ModelVersion, Parity, Signature
+from ...register.runtimes import candidate_scorer
 from ...train.records import Candidate
-from ...train.scorer import Scorer
 from ...train.tracking.actions import mirror
 from ...train.tracking.actions.logging import log_batch
 from ...train.tracking.records import Metric
@@ -87,12 +87,13 @@ def _settle(ctx: Context, project: Project, model: str, run: Run) -> Settled:
             f"The pipeline {run.pipeline!r} returned {type(candidate).__name__}, not a Candidate.",
             hint="End it with `return candidate(model, transform, train=..., holdout=...)`.",
         )
-    scorer = Scorer(candidate.transform, candidate.onnx)
-    columns = from_frame(candidate.holdout, [column.name for column in candidate.transform.inputs])
-    scores = scorer.score(columns)
+    _check_task(project, candidate)
+    scorer = candidate_scorer(candidate)
+    columns = from_frame(candidate.holdout, _asked(candidate))
+    scores = headline(scorer, columns)
     champion = _champion(ctx, project, model, run, candidate)
     found = _parity(project, scorer, candidate)
-    labels = _labels(candidate)
+    labels = candidate.truth
     groups, others = columns_needed(project.objective, project.gates, project.metrics)
     answers = Answers(
         y=labels,
@@ -107,7 +108,7 @@ def _settle(ctx: Context, project: Project, model: str, run: Run) -> Settled:
     evaluation = evaluate(project.objective, _gates(project), answers, project.metrics)
     lineage = _lineage(run, candidate, champion, spread(labels.tolist()))
     lasting = {name: column for name, column in columns.items() if name not in candidate.transform.moments}
-    evidence = Evidence(evaluation, found, profile(lasting, scores), lineage, project.objective)
+    evidence = Evidence(evaluation, found, profile(lasting, _one_each(scores)), lineage, project.objective)
     version = register.register(ctx, model, candidate, evidence)
     _note_scores(ctx, run, evaluation)
     shown = _shown(evaluation, found, champion, candidate)
@@ -135,8 +136,24 @@ def _gates(project: Project) -> dict[str, GateSettings]:
     return declared
 
 
-def _labels(candidate: Candidate) -> Any:
-    return candidate.holdout.get_column(candidate.label).cast(float).to_numpy().astype(np.float64)
+def _check_task(project: Project, candidate: Candidate) -> None:
+    """Raise InvalidInput where the project and the model disagree on whether there are several classes."""
+    wanted, task = project.objective.task is Task.MULTICLASS, project.objective.task
+    if wanted is not bool(candidate.labels):
+        found = f"{len(candidate.labels)} classes" if candidate.labels else "one number a row"
+        raise InvalidInput(
+            f"The model answers {found}; the objective's task is {task}.",
+            hint='Several classes are task = "multiclass" in [objective], one number a row is any other task.',
+        )
+
+
+def _asked(candidate: Candidate) -> list[str]:
+    return [column.name for column in candidate.transform.inputs] or list(candidate.transform.tensors)
+
+
+def _one_each(scores: Any) -> Any:
+    """Return one number a row: of several classes the place of the most probable one, as facts hold it."""
+    return scores if scores.ndim == 1 else scores.argmax(axis=1).astype(np.float64)
 
 
 def _columns(holdout: pl.DataFrame, wanted: tuple[str, ...]) -> dict[str, list[object]]:
@@ -154,8 +171,10 @@ def _champion(ctx: Context, project: Project, model: str, run: Run, candidate: C
         return None
     version = register.get_version(ctx, name)
     loaded = load(ctx.blobs, version.package or version.digest)
+    signature = loaded.signature
     try:
-        scores = loaded.scorer.score(from_frame(candidate.holdout, [column.name for column in loaded.signature.inputs]))
+        names = [column.name for column in signature.inputs] or [one.name for one in signature.tensors]
+        scores = _aligned(headline(loaded.scorer, from_frame(candidate.holdout, names)), signature, candidate)
     except InvalidInput as error:
         raise EvidenceMissing(
             f"{name}, which answers now, cannot answer the candidate's holdout rows: {error}",
@@ -166,9 +185,19 @@ def _champion(ctx: Context, project: Project, model: str, run: Run, candidate: C
     return _Champion(version, scores, overlap=until is not None and until > utc(first))  # type: ignore[arg-type]
 
 
-def _parity(project: Project, scorer: Scorer, candidate: Candidate) -> Parity:
+def _aligned(scores: Any, signature: Signature, candidate: Candidate) -> Any:
+    """Return the champion's answers with its classes in the candidate's order; raises InvalidInput for others."""
+    ours, theirs = tuple(map(str, candidate.labels)), signature.labels
+    if sorted(ours) != sorted(theirs):
+        raise InvalidInput(
+            f"it knows the classes {', '.join(theirs) or 'of no name'}, the candidate {', '.join(ours) or 'none'}."
+        )
+    return scores[:, [theirs.index(one) for one in ours]] if ours != theirs else scores
+
+
+def _parity(project: Project, scorer: Runtime, candidate: Candidate) -> Parity:
     asked = [gate.tolerance for gate in project.gates.values() if gate.check is Check.PARITY]
-    sample = from_frame(candidate.sample, [column.name for column in candidate.transform.inputs])
+    sample = from_frame(candidate.sample, _asked(candidate))
     return parity(scorer, sample, candidate.expected, min(asked, default=TOLERANCE))
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FORMAT = "lightgbm-text"
 _PROBABILITY = frozenset({"binary", "cross_entropy"})
+_CLASSES = "multiclass"
 _LOG_VALUE = frozenset({"poisson", "gamma", "tweedie"})
 _VALUE = frozenset({"regression", "regression_l1", "huber", "fair", "quantile", "mape"})
 _TREES_IN_SINGLE = 50
@@ -30,25 +31,36 @@ def knows(model: object) -> bool:
 
 
 def task(model: Any) -> str:
-    """Return `binary` or `regression`, as the model's objective says."""
+    """Return `binary`, `multiclass` or `regression`, as the model's objective says."""
     words = _objective(_booster(model).model_to_string(num_iteration=1))
     if words and words[0] in _PROBABILITY:
         return "binary"
     if words and words[0] in _VALUE | _LOG_VALUE:
         return "regression"
+    if words and words[0] == _CLASSES:
+        return "multiclass"
     raise InvalidInput(
-        f"LightGBM's objective {words[0] if words else 'of your own'!r} is neither binary nor regression.",
-        hint=f"Train with one of {', '.join(sorted(_PROBABILITY | _VALUE | _LOG_VALUE))}.",
+        f"LightGBM's objective {words[0] if words else 'of your own'!r} is neither binary, multiclass nor regression.",
+        hint=f"Train with one of {', '.join(sorted(_PROBABILITY | _VALUE | _LOG_VALUE | {_CLASSES}))}.",
+    )
+
+
+def classes(model: Any) -> tuple[Any, ...]:
+    """Return the classes in the order of the probabilities; a booster knows them by number."""
+    named = getattr(model, "classes_", None)
+    return (
+        tuple(range(_booster(model).num_model_per_iteration())) if named is None else tuple(np.asarray(named).tolist())
     )
 
 
 def predict(model: Any, matrix: Matrix) -> npt.NDArray[np.float64]:
-    """Return LightGBM's own answers: the probability of class 1, or the value."""
-    return np.asarray(_booster(model).predict(matrix), dtype=np.float64).reshape(len(matrix))
+    """Return LightGBM's own answers: the probability of class 1, or of each class, or the value."""
+    found = np.asarray(_booster(model).predict(matrix), dtype=np.float64)
+    return found if task(model) == "multiclass" else found.reshape(len(matrix))
 
 
-def to_onnx(model: Any, features: int, kind: str) -> bytes:  # noqa: ARG001 - the link says what the task would
-    """Return the ONNX graph: float32 `features` [rows, k] to float32 `score` [rows]."""
+def to_onnx(model: Any, features: int, kind: str) -> bytes:
+    """Return the ONNX graph: float32 `features` [rows, k] to float32 `score` [rows], or to `probabilities`."""
     booster = _booster(model)
     if booster.num_feature() != features:
         raise InvalidInput(
@@ -56,12 +68,25 @@ def to_onnx(model: Any, features: int, kind: str) -> bytes:  # noqa: ARG001 - th
             hint="Train on the matrix that the fitted transform returns.",
         )
     text: str = booster.model_to_string()
+    if kind == "multiclass":
+        return _by_class(booster, text, features)
     trees = text.count("\nTree=")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converters warn about themselves
         converted = _convert(_plain_sum(booster, text), features, split=trees > _TREES_IN_SINGLE)
     divisor = max(trees, 1) if "\naverage_output\n" in text else 1
     return graph.one_score(converted, _link(text), divisor=divisor)
+
+
+def _by_class(booster: Any, text: str, features: int) -> bytes:
+    """Return the graph of a sum of trees for each class, and their softmax."""
+    if "\naverage_output\n" in text:
+        raise InvalidInput("A random forest of LightGBM for several classes has no ONNX form.", hint="Take gbdt.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converters warn about themselves
+        plain = type(booster)(model_str=_single_thresholds(text), params={"verbosity": -1})
+        converted = _convert(plain, features, split=False, zipmap=False)
+    return graph.probabilities(converted, booster.num_model_per_iteration())
 
 
 def native(model: Any) -> bytes:
@@ -98,8 +123,8 @@ def _link(text: str) -> graph.Link:
     return graph.Link("SignedSquare") if "sqrt" in settings else graph.Link("Identity")
 
 
-def _plain_sum(booster: Any, text: str) -> Any:
-    """Return the model as a plain sum of trees, with thresholds that single precision can hold.
+def _single_thresholds(text: str) -> str:
+    """Return the model's text with thresholds that single precision can hold.
 
     LightGBM compares in double, ONNX in single. For a single-precision x, `x <= t` and `x <= t'` are the same question
     when t' is the largest single not above t; rounding to the nearest instead moves rows between two neighbours.
@@ -112,18 +137,23 @@ def _plain_sum(booster: Any, text: str) -> Any:
         single[above] = np.nextafter(single[above], np.float32(-np.inf))
         return match.group(1) + " ".join(repr(float(value)) for value in single)
 
-    # The header's tree sizes would be wrong now; without them LightGBM reads tree by tree. Link and average are ours.
-    text = re.sub(r"^tree_sizes=.*\n", "", text, flags=re.MULTILINE)
+    # The header's tree sizes would be wrong now; without them LightGBM reads tree by tree.
+    return _THRESHOLDS.sub(floor, re.sub(r"^tree_sizes=.*\n", "", text, flags=re.MULTILINE))
+
+
+def _plain_sum(booster: Any, text: str) -> Any:
+    """Return the model as a plain sum of trees; link and average are ours."""
+    text = _single_thresholds(text)
     text = re.sub(r"^average_output\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^objective=.*$", "objective=regression", text, flags=re.MULTILINE)
     text = re.sub(r"^\[objective: .*$", "[objective: regression]", text, flags=re.MULTILINE)
-    return type(booster)(model_str=_THRESHOLDS.sub(floor, text), params={"verbosity": -1})
+    return type(booster)(model_str=text, params={"verbosity": -1})
 
 
-def _convert(booster: Any, features: int, *, split: bool) -> Any:
+def _convert(booster: Any, features: int, *, split: bool, zipmap: bool = True) -> Any:
     from onnxmltools import convert_lightgbm  # noqa: PLC0415 - slow: brings every converter
     from onnxmltools.convert.common.data_types import FloatTensorType  # noqa: PLC0415 - as above
 
     types = [(graph.INPUT, FloatTensorType([None, features]))]
     pieces = _TREES_IN_SINGLE if split else None  # the converter fails on a single piece
-    return convert_lightgbm(booster, initial_types=types, target_opset=graph.OPSET, split=pieces)
+    return convert_lightgbm(booster, initial_types=types, target_opset=graph.OPSET, split=pieces, zipmap=zipmap)

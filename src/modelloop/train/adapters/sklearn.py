@@ -29,27 +29,34 @@ def knows(model: object) -> bool:
 
 
 def task(model: Any) -> str:
-    """Return `binary` or `regression`, as the estimator says of itself."""
+    """Return `binary`, `multiclass` or `regression`, as the estimator says of itself."""
     says = model.__sklearn_tags__().estimator_type
     if says == "regressor":
         return "regression"
-    if says == "classifier" and len(getattr(model, "classes_", ())) == 2 and hasattr(model, "predict_proba"):
-        return "binary"
+    classes = len(getattr(model, "classes_", ()))
+    if says == "classifier" and classes >= 2 and hasattr(model, "predict_proba"):
+        return "binary" if classes == 2 else "multiclass"
     raise InvalidInput(
-        f"{type(model).__name__} is neither a regressor nor a classifier of two classes with probabilities.",
+        f"{type(model).__name__} is neither a regressor nor a classifier of two or more classes with probabilities.",
         hint="Fit it first; a classifier needs two classes and predict_proba.",
     )
 
 
+def classes(model: Any) -> tuple[Any, ...]:
+    """Return the classes in the order of the probabilities, as they stood in the training labels."""
+    return tuple(np.asarray(model.classes_).tolist())
+
+
 def predict(model: Any, matrix: Matrix) -> npt.NDArray[np.float64]:
-    """Return scikit-learn's own answers: the probability of the second class, or the value."""
-    if task(model) == "binary":
-        return np.asarray(model.predict_proba(matrix)[:, 1], dtype=np.float64)
+    """Return scikit-learn's own answers: the probability of the second class, or of each, or the value."""
+    if (kind := task(model)) != "regression":
+        found = np.asarray(model.predict_proba(matrix), dtype=np.float64)
+        return found if kind == "multiclass" else found[:, 1]
     return np.asarray(model.predict(matrix), dtype=np.float64).reshape(len(matrix))
 
 
 def to_onnx(model: Any, features: int, kind: str) -> bytes:
-    """Return the ONNX graph: float32 `features` [rows, k] to float32 `score` [rows]."""
+    """Return the ONNX graph: float32 `features` [rows, k] to float32 `score` [rows], or to `probabilities`."""
     expected = getattr(model, "n_features_in_", features)
     if expected != features:
         raise InvalidInput(
@@ -58,7 +65,9 @@ def to_onnx(model: Any, features: int, kind: str) -> bytes:
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converters warn about themselves
-        converted = _convert(model, features, classifier=kind == "binary")
+        converted = _convert(model, features, classifier=kind != "regression")
+    if kind == "multiclass":
+        return graph.probabilities(converted, len(model.classes_))
     return graph.one_score(converted, column=1 if kind == "binary" else None)
 
 
@@ -104,7 +113,8 @@ def importance(model: Any, names: tuple[str, ...]) -> Mapping[str, float]:
         weights = getattr(last, "coef_", None)  # weights of unscaled features are in different units
     if weights is None:
         return {}
-    share = np.abs(np.asarray(weights, dtype=np.float64)).reshape(-1)
+    share = np.abs(np.asarray(weights, dtype=np.float64))
+    share = share.mean(axis=0) if share.ndim == 2 else share.reshape(-1)
     if len(share) != len(names) or share.sum() <= 0:
         return {}
     return dict(zip(names, (share / share.sum()).tolist(), strict=True))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FORMAT = "xgboost-json"
 _BINARY = ("binary:logistic", "reg:logistic")
+_CLASSES = "multi:softprob"
 
 
 def knows(model: object) -> bool:
@@ -26,27 +27,36 @@ def knows(model: object) -> bool:
 
 
 def task(model: Any) -> str:
-    """Return `binary` or `regression`, as the model's objective says."""
+    """Return `binary`, `multiclass` or `regression`, as the model's objective says."""
     objective = _objective(model)
     if objective in _BINARY:
         return "binary"
+    if objective == _CLASSES:
+        return "multiclass"
     if objective.startswith(("reg:", "count:", "survival:", "rank:")):
         return "regression"
     raise InvalidInput(
-        f"XGBoost's objective {objective!r} is neither binary nor regression.",
-        hint="Train with binary:logistic, reg:squarederror or another objective of one number a row.",
+        f"XGBoost's objective {objective!r} is neither binary, multiclass nor regression.",
+        hint="Train with binary:logistic, multi:softprob, reg:squarederror or another objective of one number a row.",
     )
 
 
+def classes(model: Any) -> tuple[Any, ...]:
+    """Return the classes in the order of the probabilities; a booster knows them by number."""
+    named = getattr(model, "classes_", None)
+    return tuple(range(_count(model))) if named is None else tuple(np.asarray(named).tolist())
+
+
 def predict(model: Any, matrix: Matrix) -> npt.NDArray[np.float64]:
-    """Return XGBoost's own answers: the probability of class 1, or the value."""
+    """Return XGBoost's own answers: the probability of class 1, or of each class, or the value."""
     booster = _booster(model)
     rows = needed("xgboost", "xgboost").DMatrix(matrix, feature_names=booster.feature_names)
-    return np.asarray(booster.predict(rows, iteration_range=_rounds(model)), dtype=np.float64).reshape(len(matrix))
+    found = np.asarray(booster.predict(rows, iteration_range=_rounds(model)), dtype=np.float64)
+    return found if task(model) == "multiclass" else found.reshape(len(matrix))
 
 
 def to_onnx(model: Any, features: int, kind: str) -> bytes:
-    """Return the ONNX graph: float32 `features` [rows, k] to float32 `score` [rows]."""
+    """Return the ONNX graph: float32 `features` [rows, k] to float32 `score` [rows], or to `probabilities`."""
     booster = _booster(model)
     if booster.num_features() != features:
         raise InvalidInput(
@@ -59,6 +69,8 @@ def to_onnx(model: Any, features: int, kind: str) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converters warn about themselves
         made = _convert(plain, features)
+    if kind == "multiclass":
+        return graph.probabilities(made, _count(model))
     return graph.one_score(made, column=1 if kind == "binary" and len(made.graph.output) > 1 else None)
 
 
@@ -91,6 +103,11 @@ def _rounds(model: Any) -> tuple[int, int]:
 def _objective(model: Any) -> str:
     config = json.loads(_booster(model).save_config())
     return str(config["learner"]["objective"]["name"])
+
+
+def _count(model: Any) -> int:
+    config = json.loads(_booster(model).save_config())
+    return int(config["learner"]["learner_model_param"]["num_class"])
 
 
 def _convert(booster: Any, features: int) -> Any:

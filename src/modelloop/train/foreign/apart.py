@@ -19,7 +19,9 @@ _KEPT = ("PATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH
 _TOLD = 2000
 
 
-def convert_apart(folder: Path, job: Job, *, seconds: float = SECONDS) -> tuple[Converted, bytes]:
+def convert_apart(
+    folder: Path, job: Job, *, seconds: float = SECONDS, interpreter: str = ""
+) -> tuple[Converted, bytes]:
     """Convert the model in `folder/model` in a child process; a child that dies or hangs is a refusal, not an error.
 
     The child's environment holds no token, URL or key: of ours it gets the search paths only.
@@ -27,10 +29,11 @@ def convert_apart(folder: Path, job: Job, *, seconds: float = SECONDS) -> tuple[
     (folder / "job.json").write_bytes(msgspec.json.encode(job))
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     environment = kept | {"HOME": str(folder), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    environment |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    if not interpreter:
+        environment |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     with (folder / "stderr").open("wb") as errors:
         child = subprocess.Popen(
-            [sys.executable, "-m", "modelloop.train.foreign.child"],
+            [interpreter or sys.executable, "-m", "modelloop.train.foreign.child"],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

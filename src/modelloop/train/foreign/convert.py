@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...ground.core.errors import InvalidInput, ModelloopError
 from ...ground.core.later import numpy as np
 from ...prepare.records import Columns, Datatype, InputColumn
-from ..adapters.foreign import lightgbm, onnx, pytorch, sklearn, xgboost
-from ..adapters.foreign.form import Given, Inputs, Loaded
+from ..adapters.foreign.form import Inputs, Loaded
 from ..graph_scorer import GraphScorer
+from ..replies import LABEL
+from .answers import Answers, named
+from .loading import load_foreign
 from .records import Converted, Job
+from .tensors import convert_tensors
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 ROWS = 200
 """Rows that are drawn where there is no example, or few."""
-_LOADERS = {
-    "onnx": onnx.load,
-    "lightgbm": lightgbm.load,
-    "xgboost": xgboost.load,
-    "sklearn": sklearn.load,
-    "pytorch": pytorch.load,
-}
+_DATATYPES = {"f": "FP64", "i": "INT64", "u": "INT64", "b": "BOOL", "O": "BYTES"}
 _CANNOT = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, ImportError, OSError, ArithmeticError)
 """What foreign libraries raise where a model is not as they expect."""
 
@@ -43,41 +41,84 @@ def convert(folder: Path, job: Job) -> tuple[Converted, bytes]:
 
 
 def _converted(folder: Path, job: Job) -> tuple[Converted, bytes]:
-    loaded = _LOADERS[job.flavor](Given(folder / job.data, job.settings, job.pickle))
+    if job.tensors:
+        if job.flavor != "onnx":
+            raise InvalidInput(
+                f"Its signature asks for tensors {[(one.name, one.shape) for one in job.tensors]}; of the flavor "
+                f"{job.flavor} rows of columns [-1, k] can be served.",
+                hint="Log it as ONNX: graphs are served with any tensors.",
+            )
+        return convert_tensors(folder, job)
+    loaded = load_foreign(job.flavor, folder, job.data, job.settings, pickle=job.pickle)
     inputs = _inputs(job, loaded)
     given = _example(folder / job.example, inputs) if job.example else None
     sample = _filled(given, inputs)
-    expected = _numbers(loaded.answer(sample, inputs), len(sample[inputs[0].name]))
+    answers = named(loaded, sample, inputs)
+    made = _told(loaded, inputs, sample, answers, drawn=given is None)
     reasons: list[str] = []
-    for graph in _tries(loaded, sample, inputs, reasons):
-        found = GraphScorer(inputs, graph).score(sample)
-        apart = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
-        if bool(np.all(apart <= job.tolerance)):
-            return (
-                Converted(
-                    inputs=inputs,
-                    columns={name: tuple(values.tolist()) for name, values in sample.items()},
-                    expected=tuple(expected.tolist()),
-                    largest=float(apart.max()),
-                    drawn=given is None,
-                    note=loaded.note,
-                    versions=loaded.versions,
-                ),
-                graph,
-            )
-        beyond = int(np.count_nonzero(~(apart <= job.tolerance)))
-        largest = float(np.nanmax(apart)) if np.isfinite(apart).any() else float("nan")
-        reasons.append(f"as ONNX it answers {beyond} of {len(apart)} rows otherwise, by up to {largest:.3g}")
-    raise InvalidInput(f"It could not be converted: {'; '.join(dict.fromkeys(reasons)) or 'nothing came out'}.")
+    if set(answers.outputs) <= {answers.output, LABEL} and not answers.words:
+        for graph in _tries(loaded, sample, inputs, answers.labels, reasons):
+            largest, beyond = _apart(answers.headline, _headline(inputs, graph, answers.labels, sample), job.tolerance)
+            if not beyond:
+                return replace(made, largest=largest), graph
+            rows = len(answers.headline)
+            reasons.append(f"as ONNX it answers {beyond} of {rows} rows otherwise, by up to {largest:.3g}")
+    else:
+        reasons.append("it answers more than numbers of one kind, which no converter keeps")
+    reason = "; ".join(dict.fromkeys(reasons)) or "nothing came out"
+    if loaded.kind == "onnx":
+        raise InvalidInput(f"It could not be converted: {reason}.")
+    return replace(made, kind=loaded.kind, platform=loaded.platform, reason=reason), b""
 
 
-def _tries(loaded: Loaded, sample: Columns, inputs: Inputs, reasons: list[str]) -> Iterator[bytes]:
+def _told(loaded: Loaded, inputs: Inputs, sample: Columns, answers: Answers, *, drawn: bool) -> Converted:
+    """Return what is known of a model that answers, but for how it is served; raises InvalidInput for NaN."""
+    headline = answers.headline
+    if not np.isfinite(headline).all():
+        wrong = int(np.count_nonzero(~np.isfinite(headline.reshape(len(headline), -1)).all(axis=1)))
+        raise InvalidInput(
+            f"It answers {wrong} of {len(headline)} rows of the sample with what is no number.",
+            hint="Log it again with an input_example= that it can answer.",
+        )
+    return Converted(
+        inputs=inputs,
+        columns={name: tuple(values.tolist()) for name, values in sample.items()},
+        expected=tuple(tuple(row) if isinstance(row, list) else row for row in headline.tolist()),
+        output=answers.output,
+        outputs={name: (_DATATYPES[array.dtype.kind], array.shape[1:]) for name, array in answers.outputs.items()},
+        labels=answers.labels,
+        words=answers.words,
+        drawn=drawn,
+        note=loaded.note,
+        versions=loaded.versions,
+    )
+
+
+def _apart(expected: npt.NDArray[Any], found: npt.NDArray[Any], tolerance: float) -> tuple[float, int]:
+    """Return the largest difference, relative to answers larger than 1, and how many rows are beyond the tolerance."""
+    if found.shape != expected.shape:
+        return float("nan"), len(expected)
+    apart = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
+    wrong = ~(apart <= tolerance)
+    largest = float(np.nanmax(apart)) if np.isfinite(apart).any() else float("nan")
+    return largest, int(np.count_nonzero(wrong.reshape(len(wrong), -1).any(axis=1)))
+
+
+def _headline(inputs: Inputs, graph: bytes, labels: tuple[str, ...], sample: Columns) -> npt.NDArray[np.float64]:
+    found = GraphScorer(inputs, graph, labels=labels).outputs(sample)
+    answer = np.asarray(next(iter(found.values())), dtype=np.float64)
+    return answer if labels else answer.reshape(len(answer))
+
+
+def _tries(
+    loaded: Loaded, sample: Columns, inputs: Inputs, labels: tuple[str, ...], reasons: list[str]
+) -> Iterator[bytes]:
     """Yield graphs that load and answer; note why others do not."""
     made = loaded.graphs(sample, inputs)
     while True:
         try:
             graph = next(made)
-            GraphScorer(inputs, graph).score(sample)
+            _headline(inputs, graph, labels, sample)
         except StopIteration:
             return
         except (ModelloopError, *_CANNOT) as error:
@@ -174,16 +215,3 @@ def _typed(values: list[Any], one: InputColumn) -> npt.NDArray[Any]:
     if None in values:
         kind = np.float64
     return np.array(values, dtype=kind)
-
-
-def _numbers(found: Any, rows: int) -> npt.NDArray[np.float64]:
-    """Return answers as numbers, one a row; raises InvalidInput for words and for several a row."""
-    answers = np.asarray(found)
-    if answers.dtype.kind not in "iufb":
-        raise InvalidInput(
-            f"It answers words ({str(answers.reshape(-1)[0])[:40]!r}, ...); gateways answer one number a row.",
-            hint="Train it on numbered classes; what a number means stands beside it.",
-        )
-    if answers.size != rows:
-        raise InvalidInput(f"It answers {answers.shape} to {rows} rows; gateways answer one number a row.")
-    return answers.astype(np.float64).reshape(rows)

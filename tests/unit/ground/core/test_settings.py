@@ -95,3 +95,15 @@ def test_beyond_loopback_needs_leave_and_a_token(host: str, tmp_path: Path) -> N
         with pytest.raises(AddressRefused, match="secrets/token"):
             check_address(allowed, token)
     check_address(allowed, "t" * 43)
+
+
+def test_what_gateways_follow_and_how_they_answer(tmp_path: Path) -> None:
+    found = read_settings({}, tmp_path)
+    assert (found.gateway_processes, found.gateway_http, found.grpc_port, found.routing) == (1, "hot", 0, None)
+    given = {"MODELLOOP_ROUTING": "https://control/api/routing", "MODELLOOP_ROUTING_TOKEN_FILE": "secrets/gateway"}
+    found = read_settings({**given, "MODELLOOP_GATEWAY_PROCESSES": "4", "MODELLOOP_GRPC_PORT": "8999"}, tmp_path)
+    assert (found.routing, found.gateway_processes) == ("https://control/api/routing", 4)
+    assert found.routing_token_file == tmp_path / "secrets" / "gateway"
+    for wrong in ({"MODELLOOP_ROUTING": "ftp://x"}, {"MODELLOOP_GATEWAY_HTTP": "h2"}, {"MODELLOOP_GRPC_PORT": "8900"}):
+        with pytest.raises(InvalidInput):
+            read_settings(wrong, tmp_path)

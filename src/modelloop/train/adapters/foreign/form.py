@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -45,6 +45,14 @@ class Loaded:
     """What a reader of the card should know."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Libraries that were asked, with their versions."""
+    kind: str = "python"
+    """A format that holds no code (lightgbm, xgboost, skops, torch); `python`: reading it can run anything."""
+    platform: str = "python"
+    """Library and format, as the protocol's metadata names it."""
+    classes: Sequence[Any] = ()
+    """Of a classifier, in the order of its probabilities."""
+    probabilities: Callable[[Columns, Inputs], npt.NDArray[Any]] | None = None
+    """Where it knows how probable each class is: [rows, classes]."""
 
 
 def matrix(columns: Columns, inputs: Inputs, kind: str = "float64") -> npt.NDArray[Any]:

@@ -29,18 +29,24 @@ def load(given: Given) -> Loaded:
     names = tuple(model.feature_name()) if booster else tuple(model.feature_name_)
     generic = all(name == f"Column_{at}" for at, name in enumerate(names))
 
-    def answer(columns: Columns, inputs: Inputs) -> Any:
+    def asked(method: str, columns: Columns, inputs: Inputs) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return model.predict(matrix(columns, inputs) if generic or booster else frame(columns, inputs))
+            rows = matrix(columns, inputs) if generic or booster else frame(columns, inputs)
+            return getattr(model, method)(rows)
 
+    classes = [] if booster else sklearn.classes_of(model)
     return Loaded(
-        answer=answer,
+        answer=lambda columns, inputs: asked("predict", columns, inputs),
+        classes=classes,
+        probabilities=(lambda columns, inputs: asked("predict_proba", columns, inputs)) if classes else None,
         graphs=lambda _, inputs: _booster(model, inputs) if booster else _estimator(model, inputs),
         width=len(names),
         names=None if generic else names,
         note="Numbers are rounded to single precision before the trees look at them.",
         versions={"lightgbm": library.__version__},
+        kind="lightgbm" if booster else sklearn.kind_of(given),
+        platform="lightgbm_text" if booster else f"lightgbm_{sklearn.format_of(given)}",
     )
 
 

@@ -51,6 +51,8 @@ def load(given: Given) -> Loaded:
         width=None if not single else width,
         names=None if single else tuple(one.name for one in feeds),
         note=several,
+        kind="onnx",
+        platform="onnx_onnxv1",
         versions={"onnx": onnx.__version__, "onnxruntime": ort.__version__},
     )
 

@@ -41,6 +41,8 @@ def load(given: Given) -> Loaded:
         answer=answer,
         graphs=lambda columns, inputs: _graphs(torch, model, columns, inputs),
         versions={"torch": str(torch.__version__)},
+        kind="torch" if path.suffix == ".pt2" else "python",
+        platform="torch_exported" if path.suffix == ".pt2" else "torch_pickle",
     )
 
 

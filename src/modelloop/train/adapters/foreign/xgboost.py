@@ -43,6 +43,8 @@ def load(given: Given) -> Loaded:
         width=booster.num_features(),
         names=tuple(names) if names else None,
         versions={"xgboost": library.__version__},
+        kind="xgboost",
+        platform="xgboost_json" if given.path.suffix == ".json" else "xgboost_ubj",
     )
 
 

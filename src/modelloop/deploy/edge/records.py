@@ -1,0 +1,71 @@
+"""Nouns of edge bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FORM = 1
+MISSING = "\u0001missing\u0001"
+"""Stands in a string tensor where a value is missing: ONNX knows no missing text."""
+MANIFEST, SIGNATURE, PUBLIC = "manifest.json", "manifest.sig", "edge-key.pub"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be built."""
+
+    version: str
+    """`model:number`"""
+    to: Path
+    int8: bool = False
+    measure: str = ""
+    """NAME, NAME:VERSION or NAME:TAG of a dataset on which quality is measured, before and after int8."""
+    web: Path | None = None
+    """An unpacked onnxruntime-web; the bundle becomes a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a device gives, and the graph's tensor that takes it."""
+
+    name: str
+    tensor: str
+    datatype: str
+    kind: str
+    """`column`: one value a row, as float64 or string; `tensor`: as the graph takes it."""
+    nullable: bool = False
+    shape: tuple[int, ...] = (-1,)
+    only: tuple[str, ...] | None = None
+    """The only values that are answered. None: any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One graph from raw values to all answers."""
+
+    onnx: bytes = field(repr=False)
+    inputs: tuple[Input, ...]
+    prepared: tuple[Mapping[str, Any], ...] = ()
+    """What the device itself does before (token ids, pixels): the facts of it."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """What it needs for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A folder that was built, or verified."""
+
+    folder: str
+    version: str
+    package: str
+    size: int
+    """Bytes of all its files."""
+    files: int
+    key: str
+    """Public key (hex) by which it is signed."""
+    trusted: bool
+    """Was that key known beforehand? A key inside a bundle proves nothing."""
+    manifest: Mapping[str, Any]

@@ -1,0 +1,129 @@
+"""Small good requests, answered with few operations. Whatever is unusual about one is left to the careful way.
+
+The fast way never explains and never decides what is wrong: it either gives the answer that the careful way would give,
+or none, before anything was written or counted.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from types import MappingProxyType
+
+from ...ground.core.errors import ModelloopError
+from .answer import Answerer
+from .counting import BOUNDS
+from .edge import contained
+from .plans import Plan, moment_of, plan_of
+from .runtime import LoadedRoute
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the head of an inference request came to."""
+
+    path: str
+    endpoint: str
+    number: str | None
+    length: int
+    """Of the body."""
+    json: int | None
+    """Length of the JSON before raw tensors; None: there are none."""
+    simple: bool
+    """Nothing in it needs more than the fast way has."""
+    accepted: bytes
+    """Content-Encodings that the caller takes; empty: only a plain body."""
+    headers: Mapping[bytes, bytes]
+
+
+class Fast:
+    """The fast way into an answerer. One thread."""
+
+    def __init__(self, answerer: Answerer, check: Callable[[Mapping[bytes, bytes]], None]) -> None:
+        self.answerer = answerer
+        self.prediction = ""
+        """The id of the request that was looked at last."""
+        self._check = check
+        self._desk = answerer.desk
+        self._live = answerer.live
+        self._ids = answerer.desk.ids
+        self._plans: dict[str, tuple[LoadedRoute, Plan | None]] = {}
+
+    def head(self, url: bytes, given: Sequence[tuple[bytes, bytes]]) -> Head | None:
+        """Return what a head comes to, or None where the application should look at it."""
+        headers = dict(given)
+        length = headers.get(b"content-length", b"")
+        parts = url.decode("latin-1").strip("/").split("/")
+        if len(headers) != len(given) or not length.isdigit() or b"transfer-encoding" in headers:
+            return None
+        if not (len(parts) == 4 or (len(parts) == 6 and parts[3] == "versions")) or "" in parts:
+            return None
+        try:
+            self._check(headers)
+        except ModelloopError:
+            return None
+        if int(length) > self.answerer.body_limit(url.decode("latin-1")):
+            return None
+        json = headers.get(b"inference-header-content-length")
+        number = parts[4] if len(parts) == 6 else None
+        odd = json is not None and not (json.isdigit() and int(json) <= int(length))
+        simple = not (odd or b"content-encoding" in headers)
+        accepted = headers.get(b"accept-encoding", b"")
+        head = None if json is None or odd else int(json)
+        path = url.decode("latin-1")
+        return Head(path, parts[2], number, int(length), head, simple, accepted, MappingProxyType(headers))
+
+    def answer(self, head: Head, body: bytes, started: float) -> bytes | None:
+        """Return the rest of a response behind its status line and the server's headers, or None."""
+        at = self._desk.microseconds()
+        self.prediction = self._ids.new(at)
+        if not head.simple or head.number is not None:
+            return None
+        route = self._live.serving.routes.get(head.endpoint)
+        if route is None:
+            return None
+        held = self._plans.get(head.endpoint)
+        if held is None or held[0] is not route:
+            held = (route, plan_of(route, self._live.serving.generation, self._desk))
+            self._plans[head.endpoint] = held
+        plan = held[1]
+        if plan is None or head.length > plan.max_body:
+            return None
+        try:
+            return contained(self._answered, plan, head, body, at, started)
+        except ModelloopError:  # nothing was written yet: the careful way finds out what it is
+            return None
+
+    def _answered(self, plan: Plan, head: Head, body: bytes, at: int, started: float) -> bytes | None:
+        read = plan.read(body, head.json)
+        if read is None:
+            return None
+        prediction = self.prediction
+        arm = plan.choose(read, prediction)
+        if arm is None:
+            return None
+        begun = perf_counter()
+        scored = arm.score(read[0], read[1])
+        if scored is None:
+            return None
+        scoring = perf_counter() - begun
+        name = prediction.encode()
+        answer = arm.reply(name, read, scored[0], head.accepted)
+        job = plan.shadow_job(read, prediction) if plan.shadows else None
+        seconds = perf_counter() - started
+        moment = moment_of(name, at, scoring * 1000, seconds * 1000)
+        kept = plan.write(arm.record(moment, read, scored, "" if job is None else job.arm.arm.version))
+        if not kept and plan.required:
+            return None
+        tally = arm.tally
+        tally.buckets[bisect_left(BOUNDS, seconds)] += 1
+        tally.rows += read[1]
+        tally.seconds += seconds
+        tally.scoring += scoring
+        tally.last = at / 1_000_000
+        self._live.answered += 1
+        if job is not None:
+            plan.offer(job)
+        return answer

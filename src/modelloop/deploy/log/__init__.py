@@ -1,0 +1,10 @@
+"""The prediction log: what gateways append before they answer, and what the control side reads."""
+
+from .counts import Told, read_counts
+from .frames import _DECODER, _HEAD, frame, read_frames
+from .segment import finished
+from .writer import PredictionLog
+
+LogWriter = PredictionLog
+
+__all__ = ["_DECODER", "_HEAD", "LogWriter", "PredictionLog", "Told", "finished", "frame", "read_counts", "read_frames"]
