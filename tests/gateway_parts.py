@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -142,7 +143,14 @@ def told(response: Reply) -> dict[str, Any]:
     return found
 
 
+def decoded(record: bytes) -> dict[str, Any]:
+    length, checksum = _HEAD.unpack(record[: _HEAD.size])
+    payload = record[_HEAD.size :]
+    assert (length, checksum) == (len(payload), zlib.crc32(payload))
+    found: dict[str, Any] = _DECODER.decode(payload)
+    return found
+
+
 def logged(response: Reply) -> dict[str, Any]:
     assert response.record is not None
-    found: dict[str, Any] = _DECODER.decode(response.record[_HEAD.size :])
-    return found
+    return decoded(response.record)

@@ -77,6 +77,8 @@ class Line:
     def close(self) -> None:
         self.socket.close()
 
+    __del__ = close
+
     def _more(self) -> None:
         data = self.socket.recv(65536)
         if not data:

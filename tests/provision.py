@@ -7,15 +7,22 @@ is nothing to do.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends", "chromium")
+NPM = (*INSTALL[:-1], "npm")
 PATIENCE = 600
+WEB = "onnxruntime-web@1.30.0"
+WEB_SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
+WEB_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 
 
 def browser() -> str | None:
@@ -34,10 +41,10 @@ def may_install(release: Path = Path("/etc/os-release")) -> bool:
     )
 
 
-def install() -> bool:
-    """Install the browser from the system's packages; say whether that worked."""
+def install(wanted: tuple[str, ...] = INSTALL) -> bool:
+    """Install the browser (or what else is wanted) from the system's packages; say whether that worked."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (("apt-get", "update", "--quiet"), INSTALL):
+    for command in (("apt-get", "update", "--quiet"), wanted):
         done = subprocess.run(
             command,
             env=environment,
@@ -58,6 +65,38 @@ def say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
+def web() -> Path | None:
+    """Return the unpacked onnxruntime-web for the page of edge bundles, or None where it is not there."""
+    place = Path(__file__).parent.parent / "build" / "onnxruntime-web-1.30.0"
+    return place if all((place / name).is_file() for name in WEB_FILES) else None
+
+
+def fetch_web() -> None:
+    """Fetch it once, checked against its pinned hash; of its 90 files the two that are used are unpacked."""
+    place = Path(__file__).parent.parent / "build" / "onnxruntime-web-1.30.0"
+    if web() or (shutil.which("npm") is None and not (may_install() and install(NPM))):
+        return
+    place.mkdir(parents=True, exist_ok=True)
+    packed = place / "onnxruntime-web-1.30.0.tgz"
+    command = ("npm", "pack", WEB, "--silent", "--pack-destination", str(place))
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+    if done.returncode != 0 or not packed.exists():
+        say(f"{' '.join(command)} failed:\n{done.stderr[-1000:]}")
+        return
+    data = packed.read_bytes()
+    packed.unlink()
+    if hashlib.sha256(data).hexdigest() != WEB_SHA256:
+        say(f"{WEB} is not the archive whose hash is pinned in {__file__}: not unpacked")
+        return
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for name in WEB_FILES:
+            found = archive.extractfile(f"package/dist/{name}")
+            assert found is not None
+            (place / name).write_bytes(found.read())
+
+
 def begin_mlflow() -> None:
     """Begin to build MLflow's environment (tests/mlflow_client.py) and go on; whoever needs it waits for its end."""
     peers = Path(__file__).parent.parent / "build" / "peers"
@@ -73,6 +112,9 @@ def main() -> int:
     """Never fail: a test that needs what is missing says so itself, and fails where CI=true."""
     if os.environ.get("CI") == "true":
         begin_mlflow()
+    fetch_web()
+    if web() is None:
+        say("no onnxruntime-web: the edge page's test will be skipped (it needs npm, and a registry)")
     if browser():
         return 0
     if may_install():

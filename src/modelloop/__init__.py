@@ -3,7 +3,8 @@
 A project imports `step` and `pipeline` to mark its functions, `log` and `artifact` to record what a run finds, `ask`
 to wait for a person, and `notebook` to have a notebook carried out, which hands values back with `give`. Any script or
 notebook keeps what it does with `start_run`; `train_many` compares models over folds and seeds at once, `distributed`
-trains one torch model in several processes. Importing this needs the standard library only.
+trains one torch model in several processes; `from_onnx` makes a candidate of a model that was trained elsewhere.
+Importing this needs the standard library only.
 """
 
 from importlib import import_module as _import_module
@@ -15,6 +16,7 @@ from .ground.flow.step import artifact, ask, log, pipeline, step
 if TYPE_CHECKING:
     from .ground.flow.notebook import give, notebook
     from .sdk.run import Run, start_run
+    from .train.bring import from_onnx, tensors_of
     from .train.parallel.many import train_many
     from .train.parallel.together import distributed
 
@@ -25,12 +27,14 @@ __all__ = [
     "artifact",
     "ask",
     "distributed",
+    "from_onnx",
     "give",
     "log",
     "notebook",
     "pipeline",
     "start_run",
     "step",
+    "tensors_of",
     "train_many",
 ]
 
@@ -41,6 +45,8 @@ _LATER = {
     "start_run": ".sdk.run",
     "train_many": ".train.parallel.many",
     "distributed": ".train.parallel.together",
+    "from_onnx": ".train.bring",
+    "tensors_of": ".train.bring",
 }
 """What few processes need, and where it is."""
 

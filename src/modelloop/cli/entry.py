@@ -47,9 +47,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "What answers at an endpoint, for other platforms: export.",
     ),
     "outcomes": ("modelloop.cli.commands.outcomes:outcomes", "Report what turned out true, from a file."),
-    "predictions": ("modelloop.cli.commands.outcomes:predictions", "Look up what was answered, by business key."),
+    "predictions": ("modelloop.cli.commands.outcomes:predictions", "What was answered: list, failures, losses, erase."),
     "online": ("modelloop.cli.commands.online:app", "Datasets of which gateways look up rows by key: list, fill."),
-    "score": ("modelloop.cli.commands.score:app", "Score a dataset with a model: into a dataset, resumable."),
+    "score": ("modelloop.cli.commands.score:app", "Score a dataset with a model, into a dataset: run, list."),
+    "edge": (
+        "modelloop.cli.commands.edge:app",
+        "A version as a signed folder, for devices and browser pages: build, verify.",
+    ),
     "triggers": ("modelloop.cli.commands.triggers:app", "What starts pipelines by itself: list, show."),
     "cost": (
         "modelloop.cli.commands.cost:cost",

@@ -41,6 +41,8 @@ def number_of(label: float | str, task: str, names: Sequence[str]) -> float | No
             return None
     if not math.isfinite(label):
         return None
+    if task == "multiclass" and label == int(label) and str(int(label)) in names:
+        return float(names.index(str(int(label))))  # classes that are whole numbers go by name, not by place
     if task == "binary":
         return float(label) if label in (0, 1) else None
     if task == "multiclass":

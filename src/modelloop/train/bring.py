@@ -34,11 +34,17 @@ TASKS = ("binary", "multiclass", "regression")
 
 class _More(TypedDict, total=False):
     labels: Sequence[str] | Sequence[int]
+    """Names of the classes in the order of the graph's columns; left out, their places."""
     output: str
+    """The graph's output that answers; left out, the first."""
     logits: bool
+    """It answers logits: they go through a softmax (one column: a sigmoid)."""
     answers: Asks
+    """The model's own answers, as a function of the tensors, to compare with; left out, the graph's as it came."""
     train: pl.DataFrame
+    """Rows it was trained on, for the baseline and the span; left out, `holdout` gives the baseline."""
     params: Mapping[str, Any]
+    """Anything for the card."""
     notes: str
 
 
@@ -68,19 +74,10 @@ def from_onnx(
     `transform` makes what the graph is fed with: its inputs are named as the transform's tensors, or `features` for the
     float32 matrix; an input of another name may take the matrix if it is the only one. `tensors_of(onnx)` hands whole
     tensors over as they are. `holdout` are labelled rows that the model has not seen: the gates judge it by them.
-    `task`: binary, multiclass or regression. More:
-
-    - `labels`: names of the classes in the order of the graph's columns (multiclass; the places, if left out)
-    - `output`: the graph's output that answers; the first, if left out
-    - `logits`: it answers logits: they go through a softmax (one column: a sigmoid)
-    - `answers`: the model's own answers, as a function of the tensors, to compare with; the graph's, if left out
-    - `train`: rows it was trained on, for the baseline and the span; `holdout`, if left out
-    - `params`: anything for the card; `notes`: the same, as text
+    `task`: binary, multiclass or regression. More may be said: `labels`, `output`, `logits`, `answers` (the model's
+    own, as a function of the tensors, to compare with), `train`, `params`, `notes`.
     """
-    unknown = sorted(set(more) - set(_More.__annotations__))
-    if unknown or task not in TASKS:
-        found = f"`{unknown[0]}`" if unknown else f"the task {task!r}"
-        raise InvalidInput(f"from_onnx knows no {found}.", hint=f"Tasks are {', '.join(TASKS)}.")
+    _check_asked(task, set(more))
     train = more.get("train", holdout)
     names = [column.name for column in transform.inputs] or list(transform.tensors)
     check_rows(holdout, "holdout", [*names, label, time])
@@ -112,6 +109,14 @@ def from_onnx(
         notes=str(more.get("notes", "")),
         labels=labels,
     )
+
+
+def _check_asked(task: str, more: set[str]) -> None:
+    known = tuple(_More.__annotations__)
+    if unknown := sorted(more - set(known)):
+        raise InvalidInput(f"from_onnx knows no `{unknown[0]}`.", hint=f"There are {', '.join(known)}.")
+    if task not in TASKS:
+        raise InvalidInput(f"from_onnx knows no task {task!r}.", hint=f"There are {', '.join(TASKS)}.")
 
 
 def tensors_of(onnx: bytes) -> Tensors:

@@ -30,8 +30,12 @@ __all__ = ["SAMPLE_ROWS", "candidate"]
 
 class _More(TypedDict, total=False):
     params: Mapping[str, Any] | None
+    """JSON values for the card; left out, they are the best trial's of `study`."""
     study: Study | None
+    """The search that found the parameters."""
     labels: Sequence[str] | Sequence[int]
+    """Of more than two classes their names, in the order of the model's probabilities; left out, as the model knows
+    them. The label column holds these names, or, where they are text, their places."""
 
 
 def candidate(
@@ -51,32 +55,20 @@ def candidate(
     `transform.apply(...)` of `train`, which is float32. A torch module may take tensors instead (token ids, pictures):
     those of `transform.feeds(...)`, in their order.
     `train` and `holdout` hold raw columns, the label and the event time `time`; `holdout` also the columns to slice by.
-    More, each of which may be left out:
-
-    - `params` (JSON values): for the card; left out, they are the best trial's of `study`, a search
-    - `labels`: of more than two classes their names, in the order of the model's probabilities; left out, as the model
-      knows them. The label column holds these names, or, where they are text, their places
+    More may be said: `params` for the card, the `study` that found them, and `labels`, the names of more than two
+    classes in the order of the model's probabilities.
 
         model = LGBMClassifier().fit(transform.apply(from_frame(train, names)), train["late"])
         return candidate(model, transform, train=train, holdout=holdout, label="late", time="at")
     """
-    if unknown := sorted(set(more) - set(_More.__annotations__)):
-        raise InvalidInput(f"candidate knows no `{unknown[0]}`.", hint=f"There are {', '.join(_More.__annotations__)}.")
-    params, study, labels = more.get("params"), more.get("study"), more.get("labels", ())
+    _check_said(set(more))
     names = [column.name for column in transform.inputs] or list(transform.tensors)
     check_rows(train, "train", [*names, label, time])
     check_rows(holdout, "holdout", [*names, label, time])
     adapter = _adapter(model, fed=bool(transform.tensors))
-    kind = adapter.task(model)
     sample = sample_rows(train.select(names), holdout.select(names), few=bool(transform.tensors))
-    made = _answered(adapter, model, transform, from_frame(sample, names), kind)
-    classes = _classes(adapter, model, made.expected, labels) if kind == "multiclass" else ()
-    if labels and not classes:
-        raise InvalidInput(f"There are labels, and the model's task is {kind}.", hint="Labels are of several classes.")
-    if transform.tensors:
-        check_alone(transform, made.onnx, classes, sample, made.expected)
-    native = adapter.native(model)
-    chosen = params if params is not None else study.params if study is not None else {}
+    made = _answered(adapter, model, transform, sample, more.get("labels", ()))
+    native, params, study = adapter.native(model), more.get("params"), more.get("study")
     return Candidate(
         transform=transform,
         onnx=made.onnx,
@@ -90,30 +82,46 @@ def candidate(
         trained_from=moment(train[time].min(), time),
         trained_until=moment(train[time].max(), time),
         rows=train.height,
-        baseline=baseline_of(train, label, classes),
-        params=dict(chosen),
+        baseline=baseline_of(train, label, made.labels),
+        params=dict(params if params is not None else study.params if study is not None else {}),
         study=study,
         importance=adapter.importance(model, transform.names),
-        labels=classes,
+        labels=made.labels,
     )
+
+
+def _check_said(more: set[str]) -> None:
+    known = tuple(_More.__annotations__)
+    if unknown := sorted(more - set(known)):
+        raise InvalidInput(f"candidate knows no `{unknown[0]}`.", hint=f"There are {', '.join(known)}.")
 
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
     expected: npt.NDArray[np.float64]
     onnx: bytes
+    labels: tuple[Any, ...]
 
 
 def _answered(
-    adapter: ModuleType, model: Any, transform: FittedTransform | Tensors, columns: Any, kind: str
+    adapter: ModuleType, model: Any, transform: FittedTransform | Tensors, sample: pl.DataFrame, labels: Sequence[Any]
 ) -> _Answered:
-    """Return the model's own answers to the sample, and its graph."""
+    """Return the model's own answers to the sample, its graph, and its classes."""
+    kind = adapter.task(model)
+    if labels and kind != "multiclass":
+        raise InvalidInput(f"There are labels, and the model's task is {kind}.", hint="Labels are of several classes.")
+    columns = from_frame(sample)
     if transform.tensors:
         feeds = transform.feeds(columns)
-        return _Answered(adapter.predict_fed(model, feeds), adapter.to_onnx_fed(model, feeds, kind))
-    matrix = transform.apply(columns)
-    expected = np.asarray(adapter.predict(model, matrix), dtype=np.float64)
-    return _Answered(expected, adapter.to_onnx(model, len(transform.names), kind))
+        expected, onnx = adapter.predict_fed(model, feeds), adapter.to_onnx_fed(model, feeds, kind)
+    else:
+        matrix = transform.apply(columns)
+        expected = np.asarray(adapter.predict(model, matrix), dtype=np.float64)
+        onnx = adapter.to_onnx(model, len(transform.names), kind)
+    classes = _classes(adapter, model, expected, labels) if kind == "multiclass" else ()
+    if transform.tensors:
+        check_alone(transform, onnx, classes, sample, expected)
+    return _Answered(expected, onnx, classes)
 
 
 def check_alone(

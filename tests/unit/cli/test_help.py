@@ -49,6 +49,7 @@ def test_every_command_exists(path: str) -> None:
     module, _, name = path.partition(":")
     assert getattr(import_module(module), name).__doc__ or name in (
         "app",
+        "predictions",
         "rollouts",
         "rollout",
         "runs",

@@ -55,28 +55,28 @@ def cannot(columns: Any) -> Any:
 
 
 def test_the_challenger_answers_its_share() -> None:
-    gateway = answerer(replace(CANARY, share=0.5), arm(ONE, constant(0.1)), arm(TWO, constant(0.2)))
+    gateway = answerer(replace(CANARY, share=0.5), arm(ONE, constant(0.125)), arm(TWO, constant(0.25)))
     versions = set()
     for number in range(40):
         body = {"inputs": [one | {"data": [f"C{number}"]} if one["name"] == "carrier" else one for one in inputs()]}
         first, second = ask(gateway, body), ask(gateway, body)
         assert logged(first)["v"] == logged(second)["v"]
-        assert told(first)["outputs"][0]["data"] == [0.2 if logged(first)["arm"] == "challenger" else 0.1]
+        assert told(first)["outputs"][0]["data"] == [0.25 if logged(first)["arm"] == "challenger" else 0.125]
         versions.add(logged(first)["v"])
     assert versions == {"delay:1", "delay:2"}
 
 
 @pytest.mark.parametrize("broken", [fails, not_finite, wrong_length, cannot])
 def test_the_champion_stands_in_for_a_failing_challenger(broken: Any) -> None:
-    response = ask(answerer(CANARY, arm(ONE, constant(0.1)), arm(TWO, Made(broken))), {"inputs": inputs()})
+    response = ask(answerer(CANARY, arm(ONE, constant(0.125)), arm(TWO, Made(broken))), {"inputs": inputs()})
     record = logged(response)
-    assert (response.status, record["arm"], record["v"], record["s"]) == (200, "champion", "delay:1", [0.1])
+    assert (response.status, record["arm"], record["v"], record["s"]) == (200, "champion", "delay:1", [0.125])
     assert record["err"]
     assert told(response)["parameters"]["version"] == "delay:1"
 
 
 def test_inputs_that_only_the_challenger_needs() -> None:
-    gateway = answerer(CANARY, arm(ONE, constant(0.1)), arm(TWO, constant(0.2), EXTRA))
+    gateway = answerer(CANARY, arm(ONE, constant(0.125)), arm(TWO, constant(0.25), EXTRA))
     without = logged(ask(gateway, {"inputs": inputs()}))
     wrong = logged(ask(gateway, {"inputs": [*inputs(), tensor("extra", "BYTES", ["x"])]}))
     given = logged(ask(gateway, {"inputs": [*inputs(), tensor("extra", "FP64", [1.0])]}))
@@ -86,7 +86,7 @@ def test_inputs_that_only_the_challenger_needs() -> None:
 
 
 def test_inputs_that_the_champion_needs_are_needed_whoever_answers() -> None:
-    gateway = answerer(CANARY, arm(ONE, constant(0.1), EXTRA), arm(TWO, constant(0.2)))
+    gateway = answerer(CANARY, arm(ONE, constant(0.125), EXTRA), arm(TWO, constant(0.25)))
     assert ask(gateway, {"inputs": inputs()}).status == 400
 
 
@@ -106,7 +106,7 @@ def test_a_champion_that_cannot_answer_this_request_says_why() -> None:
 
 
 def test_a_version_asked_for_by_number_answers_alone() -> None:
-    gateway = answerer(CANARY, arm(ONE, constant(0.1)), arm(TWO, Made(fails)))
+    gateway = answerer(CANARY, arm(ONE, constant(0.125)), arm(TWO, Made(fails)))
     first = ask(gateway, {"inputs": inputs()}, "/v2/models/late/versions/1/infer")
     second = ask(gateway, {"inputs": inputs()}, "/v2/models/late/versions/2/infer")
     assert (first.status, logged(first)["v"]) == (200, "delay:1")
@@ -114,7 +114,7 @@ def test_a_version_asked_for_by_number_answers_alone() -> None:
 
 
 def test_a_key_that_is_no_input_is_welcome() -> None:
-    gateway = answerer(replace(CANARY, key="customer"), arm(ONE, constant(0.1)), arm(TWO, constant(0.2)))
+    gateway = answerer(replace(CANARY, key="customer"), arm(ONE, constant(0.125)), arm(TWO, constant(0.25)))
     assert ask(gateway, {"inputs": [*inputs(), tensor("customer", "BYTES", ["c1"])]}).status == 200
     assert ask(gateway, {"inputs": [*inputs(), tensor("customer", "INT64", [1])]}).status == 200
 
@@ -137,7 +137,7 @@ def drained(jobs: list[ShadowJob], **options: Any) -> tuple[Shadow, list[dict[st
 def test_the_shadow_scores_each_request_as_alone() -> None:
     model = Made(lambda columns: columns["delay"] * 2)
     route = replace(CANARY, stage=Stage.SHADOW)
-    gateway = answerer(route, arm(ONE, constant(0.1)), arm(TWO, model))
+    gateway = answerer(route, arm(ONE, constant(0.125)), arm(TWO, model))
     requests = [
         {"inputs": [one | {"data": [float(n)] * rows} if one["name"] == "delay" else one for one in inputs(rows)]}
         for n, rows in enumerate([1, 3, 2, 1])
@@ -153,23 +153,23 @@ def test_the_shadow_scores_each_request_as_alone() -> None:
 
 def test_one_bad_request_fails_alone_in_the_shadow() -> None:
     route = replace(CANARY, stage=Stage.SHADOW)
-    gateway = answerer(route, arm(ONE, constant(0.1)), arm(TWO, constant(0.2), EXTRA))
+    gateway = answerer(route, arm(ONE, constant(0.125)), arm(TWO, constant(0.25), EXTRA))
     full = {"inputs": [*inputs(), tensor("extra", "FP64", [1.0])]}
     shadow, results = drained(shadow_jobs(gateway, [full, {"inputs": inputs()}, full]))
-    assert [result["s"] for result in results] == [[0.2], None, [0.2]]
+    assert [result["s"] for result in results] == [[0.25], None, [0.25]]
     assert "extra" in results[1]["err"]
     assert (shadow.scored, shadow.failed) == (2, 1)
 
 
 def test_a_full_shadow_drops_and_counts() -> None:
-    gateway = answerer(replace(CANARY, stage=Stage.SHADOW), arm(ONE, constant(0.1)), arm(TWO, constant(0.2)))
+    gateway = answerer(replace(CANARY, stage=Stage.SHADOW), arm(ONE, constant(0.125)), arm(TWO, constant(0.25)))
     shadow, results = drained(shadow_jobs(gateway, [{"inputs": inputs()}] * 5), capacity=3)
     assert (shadow.scored, shadow.dropped, len(results)) == (3, 2, 3)
 
 
 def test_the_shadow_is_planned_in_the_log_for_its_share_only() -> None:
     route = replace(CANARY, stage=Stage.SHADOW, share=0.5)
-    gateway = answerer(route, arm(ONE, constant(0.1)), arm(TWO, constant(0.2)))
+    gateway = answerer(route, arm(ONE, constant(0.125)), arm(TWO, constant(0.25)))
     responses = [ask(gateway, {"inputs": inputs()}) for _ in range(60)]
     planned = [response for response in responses if "sv" in logged(response)]
     assert 10 < len(planned) < 50
@@ -251,7 +251,7 @@ def test_a_gateway_that_starts_again_has_loaded_before_it_listens(ctx: Context, 
     live, log = Live(), LogWriter(tmp_path, "g1", 1)
     publish(ctx, 1, Route("late", ONE))
     follower = following(ctx, live, Shelf())
-    reporter = Reporter(ctx.blobs, live, Shadow(log.write), log, ctx.clock, "g1", "http://127.0.0.1:1", follower)
+    reporter = Reporter(ctx.blobs, live, Shadow(log.write), log, ctx.clock, "g1", "http://127.0.0.125:1", follower)
     thread = FollowerThread(follower, reporter, live)
     thread.start(patience=30)
     try:
@@ -267,7 +267,7 @@ def test_nothing_loaded_is_not_ready(ctx: Context) -> None:
 
 
 def test_our_own_mistake_is_still_an_answer(capfd: pytest.CaptureFixture[str]) -> None:
-    gateway = answerer(Route("late", ONE), arm(ONE, constant(0.1)))
+    gateway = answerer(Route("late", ONE), arm(ONE, constant(0.125)))
     gateway.desk.ids = None  # type: ignore[assignment]
     response = ask(gateway, {"inputs": inputs()})
     assert (response.status, gateway.live.errors) == (500, 1)

@@ -153,7 +153,13 @@ def test_bring_your_own_onnx_and_tokenizer(
     )
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     wide = Transform([tokens("said", tmp_path / "tokenizer.json", 24, pad="max_length")]).fit(texts)
-    given = {"holdout": texts[:40], "label": "mood", "time": "at", "task": "multiclass", "labels": MOODS}
+    given: dict[str, Any] = {
+        "holdout": texts[:40],
+        "label": "mood",
+        "time": "at",
+        "task": "multiclass",
+        "labels": MOODS,
+    }
     made = from_onnx(file.read_bytes(), wide, logits=True, output="logits", notes="from elsewhere", **given)
     np.testing.assert_allclose(made.expected.sum(axis=1), 1)
     loaded = registered(ctx, made)

@@ -125,3 +125,14 @@ def test_a_task_that_is_not_the_models_is_refused_in_words(ctx: Context, world: 
     episode = max(retrain.episodes(ctx), key=lambda one: one.opened_at)
     assert "The model answers 3 classes" in str(episode.evidence)
     assert episode.result is Result.FAILED
+
+
+def test_other_classes_than_the_champions_are_refused_in_words(ctx: Context, world: World) -> None:
+    world.land(15)
+    assert opened(world, ctx) is Result.PROMOTED
+    world.land(5)
+    pipeline = replace(world.project.pipelines["train"], params={"names": False})
+    world.project = replace(world.project, pipelines={"train": pipeline})
+    assert opened(world, ctx) is Result.FAILED
+    episode = max(retrain.episodes(ctx), key=lambda one: one.opened_at)
+    assert "knows the classes high, low, middle; the candidate 0, 1, 2" in str(episode.evidence)

@@ -71,18 +71,18 @@ def test_names_are_the_models_or_those_given() -> None:
     )
     assert own.labels == ("k0", "k1", "k2", "k3")
     assert own.truth.tolist() == Y.tolist()
-    shares = {"train": FRAME, "holdout": FRAME, "label": "place", "time": "at"}
+    shares: dict[str, Any] = {"train": FRAME, "holdout": FRAME, "label": "place", "time": "at"}
     named = candidate(MODELS["xgboost"](Y), FITTED, labels=("no", "few", "some", "all"), **shares)
     assert named.labels == ("no", "few", "some", "all")
     assert named.truth.tolist() == Y.tolist()
     for wrong in (("a", "b"), ("a", "b", "c", "c"), ("a", "b", "c", 4), (0.5, 1.5, 2.5, 3.5)):
         with pytest.raises(InvalidInput, match="Name each class once"):
-            candidate(MODELS["logistic"](Y), FITTED, labels=wrong, **shares)  # type: ignore[arg-type]
+            candidate(MODELS["logistic"](Y), FITTED, labels=wrong, **shares)
     two = LogisticRegression().fit(MATRIX, Y > 1)
     with pytest.raises(InvalidInput, match="the model's task is binary"):
         candidate(two, FITTED, labels=("a", "b"), **shares)
     with pytest.raises(InvalidInput, match="no `label_names`"):
-        candidate(MODELS["logistic"](Y), FITTED, label_names=("a",), **shares)  # type: ignore[call-arg]
+        candidate(MODELS["logistic"](Y), FITTED, label_names=("a",), **shares)
 
 
 def test_labels_of_no_class_are_told() -> None:

@@ -167,7 +167,6 @@ def test_names_from_outside_are_checked(site: shell.Guarded, name: str) -> None:
     [
         {},
         {"prediction_id": 1, "label": 1},
-        {"prediction_id": "p", "label": "yes"},
         {"prediction_id": "p", "label": 1, "event_time": "soon"},
         {"prediction_id": "p", "label": 1, "event_time": "2013-03-01T00:00:00Z", "row": -1},
         {"prediction_id": "p", "label": 1, "event_time": "2013-03-01T00:00:00Z", "row": True},

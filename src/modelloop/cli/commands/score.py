@@ -9,11 +9,11 @@ from cyclopts import App, Parameter
 from ..face import act
 from ..options import PLAIN, Options
 
-app = App(name="score", help="Score a dataset with a model: into a dataset, resumable.")
+app = App(name="score", help="Score a dataset with a model, into a dataset: run, list.")
 
 
-@app.default
-def score(
+@app.command
+def run(
     version: str,
     dataset: str,
     /,
@@ -46,7 +46,10 @@ def score(
     )
 
 
-@app.command(name="list")
+@app.default
 def listing(*, face: Options = PLAIN) -> int:
     """List batch scorings, newest first."""
     return act("score:listing", face)
+
+
+app.command(listing, name="list")

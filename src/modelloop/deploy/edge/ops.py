@@ -32,10 +32,7 @@ class Made:
 
     def later(self, nodes: Nodes, place: int) -> str:
         """Return one column as later ops read it: float64, or strings."""
-        if self.matrix:
-            vector = nodes.gather(self.matrix, nodes.numbers(place, INT64), axis=1)
-        else:
-            vector = self.vectors[place]
+        vector = self.vectors[place] if self.vectors else nodes.gather(self.matrix, nodes.numbers(place, INT64), axis=1)
         return nodes.cast(vector, DOUBLE) if self.kind == FLOAT else vector
 
 

@@ -32,7 +32,7 @@ class {kind}:
     """One replica: routing table, packages, checks and prediction log as in a gateway."""
 
     def __init__(self) -> None:
-        log = os.environ.get("MODELLOOP_PREDICTIONS") or tempfile.mkdtemp(prefix="predictions-")
+        log = os.environ.get("PREDICTION_LOG") or tempfile.mkdtemp(prefix="predictions-")
         name = serve.get_replica_context().replica_id.unique_id
         self.replica = Replica((HERE / "deployment").as_uri(), Path(log), name)
 
@@ -63,7 +63,7 @@ Written by `modelloop deployment export {endpoint} --as ray-serve`: generation {
     serve run serve_config.yaml
 
 Ask at /v2/models/{endpoint}/infer, as at a gateway: the same checks, arms, answers and headers. Each replica keeps its
-prediction log below MODELLOOP_PREDICTIONS (default: a folder of its own that goes with it). Replicas carry the table
+prediction log below PREDICTION_LOG (default: a folder of its own that goes with it). Replicas carry the table
 in deployment/: a new generation is a new export and `serve deploy`. Of all ways to serve small models this costs the
 most for a request; it is for models that need Ray's machines.
 """

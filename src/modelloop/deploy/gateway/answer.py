@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from ...ground.core.clock import Clock
-from ...ground.core.errors import InvalidInput, ModelloopError, NotFound, NotReady
+from ...ground.core.errors import InvalidInput, ModelloopError, NotFound, NotReady, RequestInvalid
 from . import protocol, reply
 from .asked import Answered, Asked
 from .asking import Call, Desk, Done, Explains, Fills, Log, pinned_arm
@@ -196,8 +196,15 @@ def read(request: Request, route: LoadedRoute, number: str | None) -> Asked:
     encoding = request.headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
     body = protocol.unpack(request.body, encoding, route.route.max_body)
     head = protocol.head_length(request.headers.get(b"inference-header-content-length"), len(body))
-    outputs = [spec.name for spec in arm.signature.answered]
-    return protocol.parse(body, route.form, outputs=outputs, head=head)
+    outputs = {spec.name: spec.datatype for spec in arm.signature.answered}
+    asked = protocol.parse(body, route.form, outputs=list(outputs), head=head)
+    for one in asked.wanted:
+        if one.classification and outputs.get(one.name) in ("BYTES", "BOOL"):
+            raise RequestInvalid(
+                f"The output {one.name!r} is no output of numbers, which alone can be classified.",
+                hint="Leave `classification` out.",
+            )
+    return asked
 
 
 def refusal(error: ModelloopError) -> Response:

@@ -101,7 +101,12 @@ class WatchedProtocol(HttpToolsProtocol):
             self.since = self.watch.now
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
+        """Answer what is no HTTP; where a request before it is still being answered, that answer is the last one."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+            self.pipeline.clear()
+            self.transport.pause_reading()
+            return
         self._refuse(400, msg)
         self.transport.close()
 

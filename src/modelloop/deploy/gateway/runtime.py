@@ -154,10 +154,12 @@ def run(arm: LoadedArm, columns: Columns, rows: int) -> Scored:
 
 def settled(arm: LoadedArm, found: Mapping[str, Any], rows: int, milliseconds: float) -> Scored:
     """Return the outputs as they were promised; raises ArmError where they are not, or are no finite numbers."""
+    if not isinstance(found, Mapping):
+        raise ArmError(f"{arm.arm.version} gave no outputs.")
     outputs = {}
     for spec in arm.signature.answered:
         outputs[spec.name] = _promised(arm, spec.name, found.get(spec.name), spec.datatype, (rows, *spec.shape[1:]))
-    return Scored(outputs, headline(np.asarray(found[arm.signature.output])), milliseconds)
+    return Scored(outputs, headline(outputs[arm.signature.output]), milliseconds)
 
 
 def headline(values: npt.NDArray[Any]) -> list[float]:

@@ -172,9 +172,10 @@ def _champion(ctx: Context, project: Project, model: str, run: Run, candidate: C
     version = register.get_version(ctx, name)
     loaded = load(ctx.blobs, version.package or version.digest)
     signature = loaded.signature
+    _check_classes(name, signature, candidate)
     try:
         names = [column.name for column in signature.inputs] or [one.name for one in signature.tensors]
-        scores = _aligned(headline(loaded.scorer, from_frame(candidate.holdout, names)), signature, candidate)
+        scores = headline(loaded.scorer, from_frame(candidate.holdout, names))
     except InvalidInput as error:
         raise EvidenceMissing(
             f"{name}, which answers now, cannot answer the candidate's holdout rows: {error}",
@@ -185,14 +186,16 @@ def _champion(ctx: Context, project: Project, model: str, run: Run, candidate: C
     return _Champion(version, scores, overlap=until is not None and until > utc(first))  # type: ignore[arg-type]
 
 
-def _aligned(scores: Any, signature: Signature, candidate: Candidate) -> Any:
-    """Return the champion's answers with its classes in the candidate's order; raises InvalidInput for others."""
+def _check_classes(name: str, signature: Signature, candidate: Candidate) -> None:
+    """Raise EvidenceMissing where the champion knows other classes: facts hold a class by its place among them."""
     ours, theirs = tuple(map(str, candidate.labels)), signature.labels
-    if sorted(ours) != sorted(theirs):
-        raise InvalidInput(
-            f"it knows the classes {', '.join(theirs) or 'of no name'}, the candidate {', '.join(ours) or 'none'}."
-        )
-    return scores[:, [theirs.index(one) for one in ours]] if ours != theirs else scores
+    if ours == theirs:
+        return
+    known = ", ".join(theirs) or "none"
+    raise EvidenceMissing(
+        f"{name}, which answers now, knows the classes {known}; the candidate {', '.join(ours) or 'none'}.",
+        hint=f"Keep them and their order: labels=({known}). Other classes are another model, at its own endpoint.",
+    )
 
 
 def _parity(project: Project, scorer: Runtime, candidate: Candidate) -> Parity:
