@@ -1,6 +1,6 @@
 """A load generator: raw sockets, one request at a time on each connection, checked answers; as little CPU as Python can.
 
-    python -m benchmarks.asking PORT CONNECTIONS SECONDS < request      # prints answers, seconds, latencies as JSON
+python -m benchmarks.asking PORT CONNECTIONS SECONDS < request      # prints answers, seconds, latencies as JSON
 """
 
 from __future__ import annotations

@@ -95,7 +95,9 @@ def listening(answerer: Answerer, http: str, watch: Watch | None = None) -> Iter
     port = listener.getsockname()[1]
     ready = threading.Event()
     app = App(answerer, Gate(frozenset({f"127.0.0.1:{port}"})))
-    server = Server(configuration(app, http=http, watch=watch), ready.set)
+    config = configuration(app, http=http, watch=watch)
+    config.timeout_graceful_shutdown = 1
+    server = Server(config, ready.set)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
     thread.start()

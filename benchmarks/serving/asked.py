@@ -55,7 +55,9 @@ def started(name: str, kind: str, folder: Path) -> Iterator[int]:
         environment |= {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
     if name == "pytriton":
         asked = [python, "-c", "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))"]
-        environment["LD_LIBRARY_PATH"] = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+        environment["LD_LIBRARY_PATH"] = subprocess.run(
+            asked, check=True, capture_output=True, text=True
+        ).stdout.strip()
     with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
             [python, SCRIPT, name, kind, str(port), folder / name],

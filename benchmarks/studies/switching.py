@@ -218,9 +218,7 @@ def _load(process: Gateway, path: Path, rate: float, seconds: float) -> Iterator
     """Let callers ask meanwhile; give the moment at which they began, end when all have heard."""
     argv = [sys.executable, "-m", "benchmarks.studies.switching_load", str(urlsplit(process.address).port)]
     argv += [str(rate), str(seconds), str(path)]
-    with subprocess.Popen(
-        argv, cwd=ROOT, env=environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as callers:
+    with subprocess.Popen(argv, cwd=ROOT, env=environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as callers:
         assert callers.stdin is not None
         assert callers.stdout is not None
         callers.stdin.write(b"\n".join(base64.b64encode(one) for one in requests(process.address)) + b"\n")

@@ -24,7 +24,7 @@ from modelloop.deploy.gateway.naming import Ids
 from modelloop.deploy.gateway.signals import Freshness
 from modelloop.deploy.log import PredictionLog, frame
 from modelloop.deploy.records import Arm, LogPolicy, Route, Stage
-from modelloop.register.manifest import manifest_of
+from modelloop.register.manifest import open_package
 from modelloop.testing.fakes import FakeClock
 from packages import make_candidate, put_package
 
@@ -136,8 +136,12 @@ def test_a_shadow_that_answers_nonsense_is_counted(place: Place) -> None:
 def test_a_corrupt_package_is_refused_and_taken_once_it_is_whole(place: Place, how: str) -> None:
     place.publish(1, Route("late", good(place)))
     arm = good(place, 2)
-    digest = manifest_of(place.blobs, arm.package)["model.onnx"]
-    (file,) = [path for path in (place.folder / "blobs").rglob("*") if path.name.endswith(digest[4:])]
+    digest = open_package(place.blobs, arm.package).files["model.onnx"]
+    (file,) = [
+        path
+        for path in (place.folder / "blobs").rglob("*")
+        if path.is_file() and str(path).replace("/", "").endswith(digest)
+    ]
     whole = file.read_bytes()
     file.chmod(0o600)
     if how == "gone":
@@ -229,9 +233,7 @@ def test_a_store_that_hangs_takes_no_answer_away(place: Place) -> None:
 
 
 def head(process: Gateway, *lines: str) -> bytes:
-    return "\r\n".join(
-        [f"POST {INFER} HTTP/1.1", f"Host: {urlsplit(process.address).netloc}", *lines, "", ""]
-    ).encode()
+    return "\r\n".join([f"POST {INFER} HTTP/1.1", f"Host: {urlsplit(process.address).netloc}", *lines, "", ""]).encode()
 
 
 def connected(process: Gateway) -> socket.socket:

@@ -55,7 +55,7 @@ time = "known_at"
 values = ["mean_late"]
 """
 
-STEPS = '''
+STEPS = """
 import polars as pl
 from modelloop import pipeline, step
 
@@ -67,7 +67,7 @@ def summarise(flights):
 @pipeline
 def prepare(flights):
     return summarise(flights)
-'''
+"""
 
 ROWS = "origin,at,late\nJFK,2026-01-01T00:00:00Z,1\nJFK,2026-01-01T01:00:00Z,0\nLGA,2026-01-01T02:00:00Z,1\n"
 

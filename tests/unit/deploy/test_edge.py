@@ -323,7 +323,9 @@ def test_wrong_wishes_are_refused(ctx: Context, tmp_path: Path) -> None:
         build(ctx, Wish("delay:1", tmp_path / "full"))
     with pytest.raises(InvalidInput, match="holds no ort"):
         build(ctx, Wish("delay:1", tmp_path / "bundle", web=tmp_path))
-    hashed = Transform([ops.number("delay"), ops.number("distance"), ops.hashed("carrier")]).fit(make_candidate().sample)
+    hashed = Transform([ops.number("delay"), ops.number("distance"), ops.hashed("carrier")]).fit(
+        make_candidate().sample
+    )
     candidate = replace(make_candidate(), transform=hashed)
     register.register(ctx, "delay", candidate, make_evidence())
     with pytest.raises((Conflict, ParityFailed)):

@@ -105,7 +105,9 @@ def fed(columns: dict[str, Any], run: ort.InferenceSession) -> dict[str, Any]:
 @pytest.mark.parametrize("name", OPS)
 @given(
     st.lists(
-        st.tuples(NUMBERS, NUMBERS, st.integers(-9, 2**53), st.booleans(), TEXT, st.sampled_from(["p", "q", "r", None])),
+        st.tuples(
+            NUMBERS, NUMBERS, st.integers(-9, 2**53), st.booleans(), TEXT, st.sampled_from(["p", "q", "r", None])
+        ),
         min_size=1,
         max_size=8,
     )

@@ -20,7 +20,10 @@ from modelloop.register.records import Signature, TensorSpec
 
 EVERY = {
     "BOOL": np.array([True, False]),
-    **{f"INT{bits}": np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1], dtype=f"int{bits}") for bits in (8, 16, 32, 64)},
+    **{
+        f"INT{bits}": np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1], dtype=f"int{bits}")
+        for bits in (8, 16, 32, 64)
+    },
     **{f"UINT{bits}": np.array([0, 2**bits - 1], dtype=f"uint{bits}") for bits in (8, 16, 32, 64)},
     "FP16": np.array([0.5, np.nan], dtype=np.float16),
     "FP32": np.array([0.1, np.inf], dtype=np.float32),

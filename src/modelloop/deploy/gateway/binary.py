@@ -29,7 +29,8 @@ def unpacked(name: str, datatype: str, shape: Sequence[int], raw: memoryview) ->
             hint=f"Expected {count} {datatype} values, {count * kind.itemsize} bytes.",
         )
     if datatype == "BOOL":  # any byte but 0 is true; numpy believes what it finds
-        return np.frombuffer(raw, dtype=np.uint8) != 0
+        found: npt.NDArray[Any] = np.frombuffer(raw, dtype=np.uint8) != 0
+        return found
     return np.frombuffer(raw, dtype=kind).astype(kind.newbyteorder("="), copy=False)
 
 

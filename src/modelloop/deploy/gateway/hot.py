@@ -1,4 +1,4 @@
-"""The fast way in: an inference is answered in the parser's callback, and a head that was parsed before is not parsed again.
+"""The fast way in: an inference is answered in the parser's callback, and a head seen before is not parsed again.
 
 uvicorn keeps sockets, TLS, keep-alive, draining and every other path. Anything that is not a plain POST of known length
 to `/v2/models/*/infer` falls through to it, and so does whatever arrives while an answer is outstanding: uvicorn queues
@@ -36,7 +36,7 @@ class WatchedProtocol(HttpToolsProtocol):
         self.unfinished = 0
         self.watch = watch
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         super().connection_made(cast("asyncio.Transport", transport))
         self.watch.add(self, self.loop)
@@ -153,7 +153,7 @@ class HotProtocol(WatchedProtocol):
         self._last = False
         """The server wants no more requests on this connection."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         super().connection_made(transport)
         self._fast.answerer.attach(self.loop.call_soon_threadsafe)

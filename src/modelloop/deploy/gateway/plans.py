@@ -85,7 +85,8 @@ class ArmPlan:
         ]
         self._output, self._dtype = signature.output, np.dtype("float32")
         bare = getattr(arm.scorer, "bare", None)
-        self._session, self._graph_output = (None, [""]) if bare is None else (_bare(bare[0]), [bare[1]])
+        self._session: Any = None if bare is None else _bare(bare[0])
+        self._graph_output: list[str] = [""] if bare is None else [bare[1]]
         self._headline = [spec.name for spec in signature.answered].index(signature.output)
         self._single = len(self._specs) == 1 and self._specs[0][1] == np.float32 and self._specs[0][2] == ()
         self._many = bool(signature.outputs) and not self._single
@@ -176,7 +177,7 @@ class ArmPlan:
         if self._plain and given is None and not shadowed:
             payload = b"".join((self._start, moment, b"\xa1s", _ENCODE(scored[1]), self._inputs, _ENCODE(written)))
             return _FRAME(len(payload), zlib.crc32(payload)) + payload
-        more = self._covered(written) if self._extras else {"t" if self._tensors else "x": written}
+        more: dict[str, Any] = self._covered(written) if self._extras else {"t" if self._tensors else "x": written}
         if given is not None:
             more["cid"] = given
         if shadowed:
@@ -196,7 +197,7 @@ class ArmPlan:
             return {"t": covered_tensors(written, self._policy, key)}
         found: dict[str, Any] = {"x": covered(written, self._policy, key)}
         if route.slices:
-            found["sl"] = {name: written[name] for name in route.slices if name in written}
+            found["sl"] = covered({n: written[n] for n in route.slices if n in written}, self._policy, key)
         name = route.outcome_key
         if name is not None and name in written:
             found["bk"] = [covered_key(name, value, self._policy, key) for value in written[name]]
@@ -325,7 +326,7 @@ def _unusual(name: bytes, body: bytes, raws: list[bytes], accepted: bytes) -> by
     return b"\r\n".join(lines)
 
 
-def _nowhere(record: bytes) -> bool:
+def _nowhere(_record: bytes) -> bool:
     return True
 
 

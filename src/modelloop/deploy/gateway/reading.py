@@ -202,7 +202,7 @@ class ColumnReader:
             return self._one(inputs)
         return self._many(inputs)
 
-    def _one(self, inputs: list[Any]) -> Found | None:
+    def _one(self, inputs: list[Any]) -> Found | None:  # noqa: C901 - the inner loop of all answers, written out
         kinds = self._kinds
         written: dict[str, Any] = {}
         for tensor in inputs:

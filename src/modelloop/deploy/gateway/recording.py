@@ -35,7 +35,7 @@ def written_inputs(
     values, tensors = _values(route, arm, asked, columns)
     policy = route.route.log
     if route.route.slices:
-        found["sl"] = {name: values[name] for name in route.route.slices if name in values}
+        found["sl"] = covered({n: values[n] for n in route.route.slices if n in values}, policy, key)
     business = _business_key(route.route.outcome_key, asked, policy, key)
     if business is not None:
         found["bk"] = business

@@ -43,6 +43,11 @@ class ShadowCounts(Protocol):
     dropped: int
     failed: int
 
+    @property
+    def lag(self) -> float:
+        """Seconds for which the oldest waiting request has waited."""
+        ...
+
 
 class LogCounts(Protocol):
     """What the prediction log could not do."""

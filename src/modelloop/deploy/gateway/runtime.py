@@ -166,12 +166,10 @@ def headline(values: npt.NDArray[Any]) -> list[float]:
     """Return one number a row: the value, or the place of the largest one; 0 for what is no number."""
     if values.dtype.kind not in "fiub":
         return [0.0] * len(values)
-    if values.ndim == 1:
-        return values.astype(np.float64).tolist()
     table = values.reshape(len(values), -1)
-    if table.shape[1] == 1:
-        return table[:, 0].astype(np.float64).tolist()
-    return table.argmax(axis=1).astype(np.float64).tolist()
+    best = table[:, 0] if values.ndim == 1 or table.shape[1] == 1 else table.argmax(axis=1)
+    found: list[float] = best.astype(np.float64).tolist()
+    return found
 
 
 def _outputs(arm: LoadedArm, columns: Columns) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""answers of several outputs, outcomes by business key, outcomes that come before their prediction; failures, losses."""
+"""answers of several outputs, outcomes by business key, outcomes before their prediction, failures, losses."""
 
 from __future__ import annotations
 
