@@ -116,6 +116,26 @@ def interleaved(
     return {name: _middle(found) for name, found in runs.items()}
 
 
+def side_by_side(
+    home: Path, asked: bytes, route: Route, *, connections: Sequence[int] = (1, 8, 32), rounds: int = 5
+) -> dict[int, dict[str, Load]]:
+    """Put the limit and a gateway under the same load; return what each came to, by connections."""
+    with limit(home) as first, gateway(home, route) as second:
+        return {count: interleaved([first, second], asked, count, rounds=rounds) for count in connections}
+
+
+def notes_of(found: dict[int, dict[str, Load]]) -> dict[str, float | str]:
+    """Return what stands beside the ratio: CPU, answers a second and latencies at each number of connections."""
+    notes: dict[str, float | str] = {}
+    for count, loads in found.items():
+        ours, theirs = loads["gateway"], loads["limit"]
+        notes[f"{count} connections"] = (
+            f"CPU {ours.cpu * 1e6:.1f}/{theirs.cpu * 1e6:.1f} us, {ours.rate:.0f}/{theirs.rate:.0f} answers/s, "
+            f"p99 {ours.p99 * 1e3:.2f}/{theirs.p99 * 1e3:.2f} ms"
+        )
+    return notes
+
+
 def _middle(found: Sequence[Load]) -> Load:
     columns = zip(*((one.cpu, one.rate, one.p50, one.p99) for one in found), strict=True)
     return Load(*(statistics.median(column) for column in columns))
@@ -136,4 +156,15 @@ def _line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-__all__ = ["Load", "Server", "gateway", "interleaved", "limit", "load", "request", "tensor_body"]
+__all__ = [
+    "Load",
+    "Server",
+    "gateway",
+    "interleaved",
+    "limit",
+    "load",
+    "notes_of",
+    "request",
+    "side_by_side",
+    "tensor_body",
+]

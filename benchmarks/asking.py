@@ -1,4 +1,4 @@
-"""A load generator: raw sockets, one request at a time on each connection, checked answers; as little CPU as Python can.
+"""A load generator: raw sockets, one request at a time on each connection, checked answers, little CPU.
 
 python -m benchmarks.asking PORT CONNECTIONS SECONDS < request      # prints answers, seconds, latencies as JSON
 """
@@ -37,7 +37,7 @@ class Caller(asyncio.Protocol):
             if end < 0:
                 return
             assert self.head.startswith(b"HTTP/1.1 200"), self.head
-            at = self.head.index(b"content-length: ") + 16
+            at = self.head.index(b"\ncontent-length: ") + 17
             length = int(self.head[at : self.head.index(b"\r", at)])
             self.missing = end + 4 + length - len(self.head)
         else:

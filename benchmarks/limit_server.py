@@ -1,9 +1,9 @@
 """The limit for one answer: a bare asyncio protocol with httptools, uvloop, orjson and the same ONNX Runtime session.
 
-No routing, no checks, no log: what is left is the socket, the parser, the codec and the model. It reads what the gateway
-reads (tensors by name in JSON, or raw behind it) and answers the same outputs. Prints its port.
+No routing, no checks, no log: what is left is the socket, the parser, the codec and the model. It reads what the
+gateway reads (tensors by name in JSON, or raw behind it) and answers the same outputs. Prints its port.
 
-    python -m benchmarks.limit_server FOLDER     # transform.json (named columns) or not (one tensor), and model.onnx
+    python -m benchmarks.limit_server FOLDER     # model.onnx, and transform.json for named columns
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def by_tensor(folder: Path) -> Score:
     session = open_session((folder / "model.onnx").read_bytes())
     wanted, feed = [session.get_outputs()[0].name], session.get_inputs()[0].name
 
-    def score(inputs: list[dict[str, Any]], raw: memoryview) -> np.ndarray:
+    def score(inputs: list[dict[str, Any]], _raw: memoryview) -> np.ndarray:
         tensor = inputs[0]
         if "data" in tensor:
             values = np.array(tensor["data"], dtype=np.float32)
@@ -47,7 +47,7 @@ def by_columns(folder: Path) -> Score:
     scorer = Scorer(transform, (folder / "model.onnx").read_bytes())
     names = [(c.name, object if c.datatype == "BYTES" else np.float64) for c in transform.inputs]
 
-    def score(inputs: list[dict[str, Any]], raw: memoryview) -> np.ndarray:
+    def score(inputs: list[dict[str, Any]], _raw: memoryview) -> np.ndarray:
         tensors = {tensor["name"]: tensor["data"] for tensor in inputs}
         return scorer.outputs({name: np.array(tensors[name], dtype=kind) for name, kind in names})["score"]
 

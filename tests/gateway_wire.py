@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import uvloop
 
 from modelloop.deploy.gateway.answer import Answerer
 from modelloop.deploy.gateway.server import App, Gate, Server, configuration
@@ -99,7 +99,7 @@ def listening(answerer: Answerer, http: str, watch: Watch | None = None) -> Iter
     config.timeout_graceful_shutdown = 1
     server = Server(config, ready.set)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
+    thread = threading.Thread(target=lambda: uvloop.run(server.serve([listener])), daemon=True)
     thread.start()
     try:
         assert ready.wait(10)

@@ -3,9 +3,9 @@
     python -m benchmarks.studies.switching --minutes 10            # 500 requests/s, 100 switches, both ways
     python -m benchmarks.studies.switching --minutes 2 --way control
 
-`table`: routing tables are published as they come: live, shadow, canary, another champion; what a table names is loaded
-beside the live version, what no table names any more is dropped. `control`: a project's own store and actions: rollbacks
-to named versions, and every tenth time a new version is registered, rolled out and promoted.
+`table`: routing tables are published as they come: live, shadow, canary, another champion; what a table names is
+loaded beside the live version, what no table names any more is dropped. `control`: a project's own store and actions:
+rollbacks to named versions, and every tenth time a new version is registered, rolled out and promoted.
 
 Every answer is compared with what the version that it names says to this input, and with the log.
 """

@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -51,7 +52,7 @@ class Line(asyncio.Protocol):
         whole, self.got = self.got, b""
         self.load.told(self, int(whole[9:12]), whole[end:])
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio calls it
         self.load.lost(self)
 
 
@@ -111,7 +112,7 @@ async def main(port: int, rate: float, seconds: float, path: str, requests: list
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
-    with open(path, "wb") as file:
+    with Path(path).open("wb") as file:
         load = Load(requests, file)
         for _ in range(CONNECTIONS):
             _, line = await loop.create_connection(lambda: Line(load), "127.0.0.1", port)

@@ -13,7 +13,7 @@ import pytest
 from source import PACKAGE, ROOT, STAGES, sources
 
 # Entered from outside; everything else in a stage is a topic: pure.
-EFFECTS = {"actions", "tables", "routes", "adapters", "gateway"}
+EFFECTS = {"actions", "tables", "routes", "adapters", "gateway", "replica"}
 # Within training: what runs code in processes, and what writes behind a queue.
 RUNNING = {
     "modelloop.train.parallel",

@@ -222,7 +222,7 @@ def test_a_store_that_hangs_takes_no_answer_away(place: Place) -> None:
     place.publish(1, Route("late", good(place)))
     with serving(place) as (process, client):
         place.wait_for_generation(1)
-        table = place.folder / "blobs" / "routing" / "table.json"
+        table = place.folder / "blobs" / "documents" / "routing" / "table.json"
         table.unlink()
         os.mkfifo(table)  # whoever opens it waits for ever
         wait_for(lambda: client.get("/v2/health/ready").json().get("stale_since"))

@@ -90,13 +90,13 @@ def test_kills_at_any_moment(tmp_path: Path, durability: str) -> None:
         assert sum(one.killed for one in told) == 0
 
 
-def test_with_the_store_gone_it_comes_back_with_the_same_routing(tmp_path: Path) -> None:
+def test_with_its_table_gone_it_comes_back_with_the_same_routing(tmp_path: Path) -> None:
     place = Place(tmp_path, (tmp_path / "blobs").as_uri())
     published(place, "process")
     state = ("--state", str(tmp_path / "state"))
     with gateway(place, *state) as process:
         before = routing(process.address)
         process.kill()
-    (tmp_path / "blobs").rename(tmp_path / "away")
+    (tmp_path / "blobs" / "documents" / "routing").rename(tmp_path / "away")
     with gateway(place, *state) as process:
         assert routing(process.address) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
+from sklearn.preprocessing import PowerTransformer, StandardScaler
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from modelloop.deploy.edge.graph import bundled
 from modelloop.deploy.edge.records import MISSING
+from modelloop.deploy.edge.signing import runtime
 from modelloop.ground.core.errors import Conflict
 from modelloop.prepare import ops
+from modelloop.prepare.records import Datatype, InputColumn
 from modelloop.prepare.transform import FittedTransform, Transform
 from modelloop.register.records import Signature, TensorSpec
 
@@ -126,8 +131,6 @@ def test_an_op_answers_as_numpy_does(name: str, rows: list[tuple[Any, ...]]) -> 
 
 
 def test_sklearn_is_joined_whole() -> None:
-    from sklearn.preprocessing import PowerTransformer, StandardScaler
-
     filled = TRAIN.with_columns(pl.col("x", "y").fill_null(1.0))
     steps = [ops.sklearn(StandardScaler(), ["x", "y"]), ops.sklearn(PowerTransformer(), ["n"], name="p")]
     transform = Transform(steps).fit(filled)
@@ -156,3 +159,73 @@ def test_a_lookup_that_refuses_needs_a_raw_column() -> None:
     made = Transform([ops.aside(ops.impute("s", "constant", value="AA")), ops.lookup("impute(s)", {"AA": 1.0})])
     with pytest.raises(Conflict, match="cannot refuse"):
         session(made.fit(TRAIN.with_columns(s=pl.lit("AA"))))
+
+
+def test_a_lookup_that_refuses_says_which_values_it_knows() -> None:
+    transform = Transform([ops.lookup("g", {"p": 1.0, "q": 2.0})]).fit(TRAIN.with_columns(g=pl.lit("p")))
+    signature = Signature(transform.inputs, "score", "regression", outputs=(TensorSpec("score", "FP32", (-1,)),))
+    made = bundled({"model.onnx": identity(1), "transform.json": transform.to_bytes()}, signature)
+    assert made.inputs[0].only == ("p", "q")
+    manifest = {
+        "inputs": [asdict(made.inputs[0])],
+        "outputs": [{"name": "score"}],
+        "missing": MISSING,
+        "by_row": False,
+    }
+    model = runtime().Model(manifest, made.onnx)
+    assert model.predict({"g": ["q", "p"]})["score"].tolist() == [2.0, 1.0]
+    with pytest.raises(runtime().Refused, match="no entry for"):
+        model.predict({"g": ["r"]})
+
+
+def test_a_graph_of_columns_takes_them_as_a_matrix_or_each() -> None:
+    inputs = (InputColumn("a", Datatype.FP64), InputColumn("b", Datatype.INT64))
+    signature = Signature(inputs, "score", "regression", outputs=(TensorSpec("score", "FP32", (-1, 2)),))
+    run = ort.InferenceSession(bundled({"model.onnx": identity(2)}, signature).onnx)
+    feed = {"input:a": np.array([1.0, 2.0]), "input:b": np.array([3.0, 4.0])}
+    assert run.run(["score"], feed)[0].tolist() == [[1.0, 3.0], [2.0, 4.0]]
+    feeds = [
+        helper.make_tensor_value_info("a", TensorProto.DOUBLE, [None, 1]),
+        helper.make_tensor_value_info("b", TensorProto.INT64, [None, 1]),
+    ]
+    out = helper.make_tensor_value_info("sum", TensorProto.DOUBLE, [None, 1])
+    nodes = [helper.make_node("Cast", ["b"], ["c"], to=11), helper.make_node("Add", ["a", "c"], ["sum"])]
+    graph = helper.make_graph(nodes, "sum", feeds, [out])
+    data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8).SerializeToString()
+    signature = Signature(inputs, "score", "regression")
+    run = ort.InferenceSession(bundled({"model.onnx": data}, signature).onnx)
+    assert run.run(["score"], feed)[0].tolist() == [4.0, 6.0]
+
+
+def test_tensors_are_taken_as_they_are() -> None:
+    given = (TensorSpec("features", "FP32", (-1, 3)),)
+    signature = Signature((), "probabilities", "multiclass", given, labels=("a", "b", "c"), outputs=(
+        TensorSpec("probabilities", "FP32", (-1, 3)), TensorSpec("label", "BYTES", (-1,))))  # fmt: skip
+    made = bundled({"model.onnx": identity(3)}, signature)
+    assert (made.inputs[0].kind, made.inputs[0].shape) == ("tensor", (-1, 3))
+    found = ort.InferenceSession(made.onnx).run(["label"], {"input:features": np.eye(3, dtype=np.float32)[[2, 0]]})
+    assert found[0].tolist() == ["c", "a"]
+
+
+def test_what_makes_tokens_is_told_to_the_device() -> None:
+    words = {"[UNK]": 0, "[PAD]": 1, "a": 2, "b": 3}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    transform = Transform([ops.tokens("s", tokenizer, 8)]).fit(TRAIN.with_columns(s=pl.lit("a b")))
+    names = ("input_ids", "attention_mask")
+    feeds = [helper.make_tensor_value_info(name, TensorProto.INT64, [None, None]) for name in names]
+    out = helper.make_tensor_value_info("score", TensorProto.FLOAT, [None])
+    nodes = [
+        helper.make_node("Mul", list(names), ["product"]),
+        helper.make_node("ReduceMax", ["product"], ["most"], axes=[1], keepdims=0),
+        helper.make_node("Cast", ["most"], ["score"], to=1),
+    ]
+    graph = helper.make_graph(nodes, "ids", feeds, [out])
+    data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8).SerializeToString()
+    signature = Signature(transform.inputs, "score", "regression", outputs=(TensorSpec("score", "FP32", (-1,)),))
+    made = bundled({"model.onnx": data, "transform.json": transform.to_bytes()}, signature)
+    assert [one.name for one in made.inputs] == list(names)
+    assert made.prepared[0]["file"] == "tokenizer.json"
+    column = np.array(["a b", "a"], object)
+    fed = {f"input:{name}": one for name, one in transform.feeds({"s": column}).items()}
+    assert ort.InferenceSession(made.onnx).run(["score"], fed)[0].tolist() == [3.0, 2.0]

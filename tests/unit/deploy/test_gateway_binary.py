@@ -1,4 +1,4 @@
-"""Raw tensors both ways, tensors of any shape, named outputs, classes, packed bodies, matrices: what tritonclient sends."""
+"""Raw tensors both ways, tensors of any shape, named outputs, classes, packed bodies, matrices: tritonclient's."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_every_type_raw(datatype: str) -> None:
 
 
 def test_texts_raw() -> None:
-    model = Whole(lambda columns: {"score": np.zeros(2)})
+    model = Whole(lambda _: {"score": np.zeros(2)})
     signature = Signature((InputColumn("a", Datatype.BYTES), InputColumn("b", Datatype.BYTES, raw=True)), "score", "x")
     gateway = answerer(Route("late", ONE), LoadedArm(ONE, signature, model))
     packed = struct.pack("<I", 3) + "Ü!".encode() + struct.pack("<I", 0)
@@ -154,6 +154,18 @@ def test_texts_raw() -> None:
     assert model.asked[0]["b"].tolist() == [b"\xff\xd8", "x"]
     refused = asked_raw(gateway, raw("a", "BYTES", [2], picture), raw("b", "BYTES", [2], picture))
     assert (refused.status, "UTF-8" in told(refused)["error"]) == (400, True)
+
+
+PLAIN = {"name": "x", "datatype": "FP32", "shape": [1, 2, 2]}
+GOOD = raw("x", "FP32", [1, 2, 2], X.tobytes())
+
+
+def said_to_be(size: Any) -> dict[str, Any]:
+    return PLAIN | {"parameters": {"binary_data_size": size}}
+
+
+def classify(count: Any) -> dict[str, Any]:
+    return {"outputs": [{"name": "label", "parameters": {"classification": count}}]}
 
 
 WRONG: list[tuple[list[Any], dict[str, Any], str]] = [
@@ -166,19 +178,19 @@ WRONG: list[tuple[list[Any], dict[str, Any], str]] = [
     ([raw("x", "FP32", [1, 2, 10**18], bytes(48))], {}, "48 raw bytes"),
     ([raw("x", "BYTES", [1, 2, 1], bytes(8))], {}, "sent as BYTES. Expected FP32"),
     ([raw("x", "BF16", [1, 2, 1], bytes(4))], {}, "datatype 'BF16'"),
-    ([raw("x", "FP32", [1, 2, 2], X.tobytes()), (None, b"more")], {}, "inputs[1] is null"),
-    ([({"name": "x", "datatype": "FP32", "shape": [1, 2, 2], "data": [0, 1, 2, 3]}, b"rest")], {}, "belong to no input"),
+    ([GOOD, (None, b"more")], {}, "inputs[1] is null"),
+    ([(PLAIN | {"data": [0, 1, 2, 3]}, b"rest")], {}, "belong to no input"),
     ([(raw("x", "FP32", [1, 2, 2], b"")[0] | {"data": [0] * 4}, b"")], {}, "both `data` and raw"),
-    ([(raw("x", "FP32", [1, 2, 2], X.tobytes())[0] | {"data": [0] * 4}, X.tobytes())], {}, "both `data` and raw"),
-    ([({"name": "x", "datatype": "FP32", "shape": [1, 2, 2], "parameters": {"binary_data_size": "16"}}, b"")], {}, "'16'"),
-    ([({"name": "x", "datatype": "FP32", "shape": [1, 2, 2], "parameters": {"binary_data_size": -1}}, b"")], {}, "-1"),
-    ([({"name": "x", "datatype": "FP32", "shape": [1, 2, 2], "parameters": {"binary_data_size": 99}}, b"1")], {}, "are left"),
-    ([raw("x", "FP32", [1, 2, 2], X.tobytes())], {"outputs": [{"name": "labels"}]}, "There are probabilities, label"),
-    ([raw("x", "FP32", [1, 2, 2], X.tobytes())], {"outputs": ["label", "label"]}, "twice"),
-    ([raw("x", "FP32", [1, 2, 2], X.tobytes())], {"outputs": [{"name": "label", "parameters": {"classification": 1}}]}, "no output of numbers"),
-    ([raw("x", "FP32", [1, 2, 2], X.tobytes())], {"outputs": [{"name": "label", "parameters": {"classification": "1"}}]}, "how many"),
-    ([raw("x", "FP32", [1, 2, 2], X.tobytes())], {"parameters": {"explain": "yes"}}, "true or false"),
-    ([raw("x", "FP32", [1, 2, 2], X.tobytes())], {"parameters": {"explain": True}}, "Explanations"),
+    ([(GOOD[0] | {"data": [0] * 4}, X.tobytes())], {}, "both `data` and raw"),
+    ([(said_to_be("16"), b"")], {}, "'16'"),
+    ([(said_to_be(-1), b"")], {}, "-1"),
+    ([(said_to_be(99), b"1")], {}, "are left"),
+    ([GOOD], {"outputs": [{"name": "labels"}]}, "There are probabilities, label"),
+    ([GOOD], {"outputs": ["label", "label"]}, "twice"),
+    ([GOOD], classify(1), "no output of numbers"),
+    ([GOOD], classify("1"), "how many"),
+    ([GOOD], {"parameters": {"explain": "yes"}}, "true or false"),
+    ([GOOD], {"parameters": {"explain": True}}, "Explanations"),
 ]  # fmt: skip
 
 
@@ -302,7 +314,7 @@ def test_packed_requests(gateway: Answerer, encoding: bytes, bits: int) -> None:
     ],
 )
 def test_an_answer_of_another_form_is_the_versions_fault(answer: Any) -> None:
-    gateway = answerer(Route("late", ONE), LoadedArm(ONE, CLASSES, Whole(lambda columns: answer)))
+    gateway = answerer(Route("late", ONE), LoadedArm(ONE, CLASSES, Whole(lambda _: answer)))
     response = ask(gateway, BODY)
     assert (response.status, "not because of the request" in told(response)["error"]) == (500, True)
     assert logged(response)["k"] == "f"

@@ -20,12 +20,12 @@ HEADERS = [(b"host", b"localhost:1")]
 class Wire(Frames):
     """Notes what happens, in order."""
 
-    def __init__(self, log: LogPolicy = LogPolicy(), room: int = 100) -> None:
+    def __init__(self, log: LogPolicy | None = None, room: int = 100) -> None:
         super().__init__(room)
         self.events: list[str] = []
-        route = Route("late", ONE, TWO, Stage.SHADOW, 1.0, "s", max_body=2000, log=log)
+        route = Route("late", ONE, TWO, Stage.SHADOW, 1.0, "s", max_body=2000, log=log or LogPolicy())
         self.gateway = answerer(route, arm(ONE, constant(0.1)), arm(TWO, constant(0.2)), log=self)
-        self.gateway.desk.shadow = lambda job: self.events.append("shadow")
+        self.gateway.desk.shadow = lambda _: self.events.append("shadow")
         self.app = App(self.gateway, Gate(frozenset({"localhost:1"})))
 
     def append(self, record: bytes) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...deploy.edge.build import build as build_bundle
+from ...deploy.edge.actions.building import build as build_bundle
 from ...deploy.edge.records import PUBLIC, Bundle, Wish
 from ...deploy.edge.signing import verify as verify_bundle
 from ..desk import Desk

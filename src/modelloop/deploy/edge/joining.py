@@ -73,11 +73,8 @@ def _renamed(tail: Nodes, prefix: str) -> list[Any]:
     """Give what the tail made names that the head did not use."""
     own = {name for node in tail.nodes if node.op_type != "Identity" for name in node.output}
     own |= {one.name for one in tail.initial}
-    for node in tail.nodes:
-        for names in (node.input, node.output):
-            for at, name in enumerate(names):
-                if name in own:
-                    names[at] = prefix + name
+    for names in (names for node in tail.nodes for names in (node.input, node.output)):
+        names[:] = [prefix + name if name in own else name for name in names]
     for one in tail.initial:
         one.name = prefix + one.name
     return list(tail.nodes)

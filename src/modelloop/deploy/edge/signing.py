@@ -13,22 +13,16 @@ from typing import Any
 
 from ...ground.core.errors import InvalidInput
 from ...ground.core.later import Later
-from ...ground.store.secret import own_secret
 from .records import MANIFEST, PUBLIC, SIGNATURE, Bundle
 
 ed25519: Any = Later("cryptography.hazmat.primitives.asymmetric.ed25519", "edge")
 RUNTIME = "runtime.py"
 
 
-def signed(home: Path, manifest: bytes) -> tuple[str, str]:
-    """Return public key and signature (hex); the key is made at first use, in `secrets`, for its owner alone."""
-    secret = own_secret(home / "secrets" / "edge-key")
+def signed(secret: str, manifest: bytes) -> tuple[str, str]:
+    """Return public key and signature (hex) by the project's secret (`ground.store.secret`): 32 bytes in base64url."""
     key = ed25519.Ed25519PrivateKey.from_private_bytes(base64.urlsafe_b64decode(secret + "=="))
-    public = key.public_key().public_bytes_raw().hex()
-    beside = home / "secrets" / PUBLIC
-    if not beside.exists():
-        beside.write_text(public + "\n")
-    return public, key.sign(manifest).hex()
+    return key.public_key().public_bytes_raw().hex(), key.sign(manifest).hex()
 
 
 @cache

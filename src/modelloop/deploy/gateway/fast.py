@@ -101,7 +101,7 @@ class Fast:
         if read is None:
             return None
         prediction = self.prediction
-        arm = plan.choose(read, prediction)
+        arm = plan.champion if plan.canary is None else plan.choose(read, prediction)
         if arm is None:
             return None
         begun = perf_counter()
@@ -114,8 +114,10 @@ class Fast:
         job = plan.shadow_job(read, prediction) if plan.shadows else None
         seconds = perf_counter() - started
         moment = moment_of(name, at, scoring * 1000, seconds * 1000)
-        kept = plan.write(arm.record(moment, read, scored, "" if job is None else job.arm.arm.version))
-        if not kept and plan.required:
+        if (
+            not plan.write(arm.record(moment, read, scored, "" if job is None else job.arm.arm.version))
+            and plan.required
+        ):
             return None
         tally = arm.tally
         tally.buckets[bisect_left(BOUNDS, seconds)] += 1

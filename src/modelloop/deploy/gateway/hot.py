@@ -8,12 +8,13 @@ it, so the order of pipelined requests holds. Written against uvicorn 0.5x; one 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from time import perf_counter
 from typing import Any, cast
 
 import orjson
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .answer import Answerer, Request, Response
@@ -24,6 +25,19 @@ MOST_HEADS = 4096
 LONGEST_HEAD = 2048
 _BEFORE = b"/v2/models/"
 _AFTER = b"/infer"
+
+
+class _Flow(FlowControl):
+    """Reads nothing while requests wait: uvicorn's own goes on after each answer, and what waits grows without end."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Collection[Any]) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if not self._waiting:
+            super().resume_reading()
 
 
 class WatchedProtocol(HttpToolsProtocol):
@@ -39,6 +53,7 @@ class WatchedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         super().connection_made(cast("asyncio.Transport", transport))
+        self.flow = _Flow(self.transport, self.pipeline)
         self.watch.add(self, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -92,11 +107,13 @@ class WatchedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
-        elif self.phase is Phase.ANSWERING:
+            self.flow.resume_reading()
+            return
+        self.flow.resume_reading()
+        if self.phase is Phase.ANSWERING:
             self.phase = Phase.IDLE
             self.since = self.watch.now
 

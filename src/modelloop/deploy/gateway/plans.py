@@ -38,7 +38,9 @@ _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 _KNOWN = frozenset({"inputs", "id", "parameters"})
 _BINARY = {"binary_data_output": True}
 _BETWEEN = b',"parameters":{"prediction_id":"'
-_PLAIN = b"content-type: application/json\r\nmodelloop-prediction-id: %b\r\ncontent-length: %d\r\n\r\n%b"
+_HEADS = b"content-type: application/json\r\nmodelloop-prediction-id: %b\r\ncontent-length: %d\r\n\r\n"
+_PLAIN = _HEADS + b"%b"
+_ID = 31
 _FACTS = 11
 """Entries of every record: k, ep, gen, arm, v, id, at, et, ms, lat, s. Those of the inputs follow."""
 _BITS = 53
@@ -106,6 +108,10 @@ class ArmPlan:
         # a form for %: what may stand in names must not be taken for a place
         fixed = [part.replace(b"%", b"%%") for part in (self._before, _BETWEEN, self._after, self._names[0])]
         self._form = b'%b%%b%b%%b%b%b[%%d],"data":%%b}]}' % tuple(fixed)
+        # the whole answer to one row without an id of its own; and how long it is but for the digits of the score
+        one = b'%b"%%b"%b%%b%b%b[1],"data":%%b}]}' % tuple(fixed)
+        self._whole = _HEADS + one
+        self._length = len(one % (b"." * _ID, b"." * _ID, b""))
         self._facts = b"".join(
             _ENCODE(word)
             for pair in (("k", "a"), ("ep", endpoint), ("gen", generation), ("arm", str(name)), ("v", version))
@@ -150,6 +156,9 @@ class ArmPlan:
     def reply(self, prediction: bytes, read: Read, outputs: list[npt.NDArray[Any]], accepted: bytes) -> bytes:
         """Return a response behind its status line and the server's own headers."""
         _, rows, _, given, binary = read
+        if rows == 1 and given is None and self._single and not binary and not accepted:
+            data = orjson.dumps(outputs[0], option=_NUMPY)
+            return self._whole % (prediction, self._length + len(data), prediction, prediction, data)
         shown = b'"%b"' % prediction if given is None else orjson.dumps(given)
         if self._single and not binary:
             data = orjson.dumps(outputs[0], option=_NUMPY)
@@ -216,10 +225,10 @@ class Plan:
             self.write = desk.log.append_buffered if settings.log.durability == "buffered" else desk.log.append
         self.offer: Callable[[ShadowJob], None] = desk.shadow or _forgotten
         self._reader: Reader = reader_of(route.champion.signature, settings.max_rows, route.form.matrix)
-        self._champion = ArmPlan(route, route.champion, ArmName.CHAMPION, generation, desk)
+        self.champion = ArmPlan(route, route.champion, ArmName.CHAMPION, generation, desk)
         self._challenger: ArmPlan | None = None
         self._key = settings.key
-        self._canary: Share | None = None
+        self.canary: Share | None = None
         self._shadow: Share | None = None
         self._shadowing = route.challenger
         self.shadows = False
@@ -227,7 +236,7 @@ class Plan:
         if challenger is None:
             return
         if settings.stage in (Stage.CANARY, Stage.TEST):
-            self._canary = Share(settings.share, settings.salt)
+            self.canary = Share(settings.share, settings.salt)
             if challenger.lane is None and _alike(route.champion, challenger):
                 self._challenger = ArmPlan(route, challenger, ArmName.CHALLENGER, generation, desk)
         elif settings.stage is Stage.SHADOW and settings.share > 0:
@@ -257,13 +266,13 @@ class Plan:
 
     def choose(self, read: Read, prediction: str) -> ArmPlan | None:
         """Return the version that is asked; None: one that the fast way cannot ask."""
-        if self._canary is None:
-            return self._champion
+        if self.canary is None:
+            return self.champion
         key = prediction
         if self._key is not None and self._key in read[2]:
             value = read[2][self._key][0]
             key = prediction if value is None else text_of(value)
-        return self._challenger if self._canary.holds(key) else self._champion
+        return self._challenger if self.canary.holds(key) else self.champion
 
     def shadow_job(self, read: Read, prediction: str) -> ShadowJob | None:
         """Return what the challenger scores off the path."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from typing import Any
@@ -22,6 +24,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread beside the event loop (shadow, follower) may keep the interpreter while a request waits."""
 DRAIN_BYTES = 8_000_000
 BODY_SECONDS = 30.0
 CLOSE = (b"connection", b"close")
@@ -114,6 +118,9 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # what was made so far stays for good: no collection need look at it again
+        sys.setswitchinterval(SWITCH_SECONDS)
         if self.started:
             self._listening()
 

@@ -31,9 +31,12 @@ LANE_SECONDS = 60.0
 Write = Callable[[list[bytes]], object]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ShadowJob:
-    """One answered request that the challenger also scores. Either its columns are made already, or they are here."""
+    """One answered request that the challenger also scores, with its columns, or what they can be made of.
+
+    Not frozen, because that makes making one three times as dear; nobody changes it.
+    """
 
     prediction: str
     arm: LoadedArm

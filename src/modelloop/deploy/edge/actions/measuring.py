@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...data import actions as data
-from ...evaluate.metrics import compute
-from ...evaluate.settings import ObjectiveSettings
-from ...ground.core.errors import InvalidInput, ParityFailed
-from ...ground.core.later import numpy as np
-from ...ground.core.later import polars as pl
-from ...ground.store.context import Context
-from ...prepare.columns import from_frame
-from ...prepare.records import Columns
-from ...prepare.transform import FittedTransform
-from ...register.package import LoadedPackage
-from ...register.parity import headline
-from ...register.signature import labels_of
-from ...train.replies import class_places
-from .signing import runtime
+from ....data import actions as data
+from ....evaluate.metrics import compute
+from ....evaluate.settings import ObjectiveSettings
+from ....ground.core.errors import InvalidInput, ParityFailed
+from ....ground.core.later import numpy as np
+from ....ground.core.later import polars as pl
+from ....ground.store.context import Context
+from ....prepare.columns import from_frame
+from ....prepare.records import Columns
+from ....prepare.transform import FittedTransform
+from ....register.package import LoadedPackage
+from ....register.parity import headline
+from ....register.signature import labels_of
+from ....train.replies import class_places
+from ..signing import runtime
 
 if TYPE_CHECKING:
     import numpy.typing as npt

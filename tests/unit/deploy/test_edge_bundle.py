@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import numpy as np
 import polars as pl
 import pytest
@@ -21,8 +22,10 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from modelloop.cli import entry
-from modelloop.deploy.edge import build as building
-from modelloop.deploy.edge.build import build
+from modelloop.data.settings import ColumnSettings, ColumnType, ContractSettings
+from modelloop.deploy.edge.actions import building
+from modelloop.deploy.edge.actions.building import build
+from modelloop.deploy.edge.graph import bundled
 from modelloop.deploy.edge.records import Wish
 from modelloop.deploy.edge.signing import runtime, verify
 from modelloop.evaluate.settings import MetricName, ObjectiveSettings, Task
@@ -36,6 +39,7 @@ from modelloop.register.package import load
 from modelloop.testing.fakes import make_context
 from modelloop.train.adapters import lightgbm as adapter
 from packages import make_candidate, make_evidence
+from versioned import make
 
 BLOCKER = """
 import runpy, sys
@@ -180,8 +184,6 @@ def test_signatures_are_told_apart_as_openssl_does(message: bytes, seed: bytes, 
 
 def trained(params: dict[str, Any], labels: tuple[str, ...] = ()) -> Any:
     """A LightGBM candidate over strings, numbers with gaps, and an aside."""
-    import lightgbm
-
     rng = np.random.default_rng(7)
     rows = 300
     frame = pl.DataFrame(
@@ -221,7 +223,11 @@ def test_trees_answer_alike_and_int8_says_it_changes_nothing(
     made = build(ctx, Wish("delay:1", tmp_path / "bundle", int8=True))
     assert made.manifest["quantisation"]["kind"] == "none"
     assert made.manifest["by_row"] is False
-    rows = {"delay": [1.5, None, -2.0, 0.1], "distance": [100, 7, 88, 1], "carrier": ["AA", "ZZ", None, "é"]}
+    rows: dict[str, list[Any]] = {
+        "delay": [1.5, None, -2.0, 0.1],
+        "distance": [100, 7, 88, 1],
+        "carrier": ["AA", "ZZ", None, "é"],
+    }
     done = asked(tmp_path / "bundle", ctx.home / "secrets" / "edge-key.pub", rows)
     assert done.returncode == 0, done.stderr
     wanted = load(ctx.blobs, made.package).scorer.outputs(columns(rows))
@@ -280,9 +286,6 @@ def test_int8_is_small_measured_and_answers_row_by_row(ctx: Context, tmp_path: P
 
 
 def test_quality_is_measured_on_a_dataset(ctx: Context, tmp_path: Path) -> None:
-    from modelloop.data.settings import ColumnSettings, ColumnType, ContractSettings
-    from versioned import make
-
     contract = ContractSettings(
         {
             "delay": ColumnSettings(ColumnType.FLOAT, nullable=True),
@@ -307,7 +310,7 @@ def test_a_graph_that_answers_otherwise_is_not_built(
     ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register.register(ctx, "delay", make_candidate(), make_evidence())
-    real = building.bundled
+    real = bundled
     other = make_candidate((0.5, -0.01, 0.3)).onnx
     monkeypatch.setattr(building, "bundled", lambda files, signature: real(files, signature, other))
     with pytest.raises(ParityFailed, match="otherwise than the gateway"):

@@ -11,26 +11,28 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from ...evaluate.settings import ObjectiveSettings
-from ...ground.core.errors import Conflict, InvalidInput
-from ...ground.core.hashing import canonical_json, hash_bytes
-from ...ground.core.records import Event
-from ...ground.store import audit
-from ...ground.store.context import Context
-from ...register import actions as register
-from ...register import manifest as packages
-from ...register.package import LoadedPackage, load
-from ...register.records import ModelVersion
-from .graph import bundled
+from ....evaluate.settings import ObjectiveSettings
+from ....ground.core.errors import Conflict, InvalidInput
+from ....ground.core.hashing import canonical_json, hash_bytes
+from ....ground.core.records import Event
+from ....ground.store import audit
+from ....ground.store.context import Context
+from ....ground.store.secret import own_secret
+from ....register import actions as register
+from ....register import manifest as packages
+from ....register.package import LoadedPackage, load
+from ....register.records import ModelVersion
+from ..graph import bundled
+from ..quantise import int8
+from ..records import FORM, MANIFEST, MISSING, PUBLIC, SIGNATURE, Bundle, Graph, Wish
+from ..signing import RUNTIME, bundle_of, signed
 from .measuring import Asked, check, difference, quality
-from .quantise import int8
-from .records import FORM, MANIFEST, MISSING, PUBLIC, SIGNATURE, Bundle, Graph, Wish
-from .signing import RUNTIME, bundle_of, signed
 
+KEY = "edge-key"
 MODEL, PAGE, SCRIPT = "model.onnx", "index.html", "edge.js"
 WEB = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 """All that the page needs of onnxruntime-web: its program for one thread, and the WebAssembly."""
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent.parent
 
 
 def build(ctx: Context, wish: Wish, objective: ObjectiveSettings | None = None) -> Bundle:
@@ -145,7 +147,8 @@ def _own(name: str) -> bytes:
 
 def _written(ctx: Context, to: Path, manifest: dict[str, Any], files: dict[str, bytes]) -> Bundle:
     """Write everything beside, then give it its name."""
-    public, _ = signed(ctx.home, b"")
+    secret = own_secret(ctx.home / "secrets" / KEY)
+    public, _ = signed(secret, b"")
     files[PUBLIC] = (public + "\n").encode()
     manifest["files"] = {
         path: {"sha256": hash_bytes(content), "size": len(content)} for path, content in sorted(files.items())
@@ -154,10 +157,11 @@ def _written(ctx: Context, to: Path, manifest: dict[str, Any], files: dict[str, 
     to.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))
     try:
-        for path, content in [*files.items(), (MANIFEST, text), (SIGNATURE, signed(ctx.home, text)[1].encode())]:
+        for path, content in [*files.items(), (MANIFEST, text), (SIGNATURE, signed(secret, text)[1].encode())]:
             (draft / path).parent.mkdir(parents=True, exist_ok=True)
             (draft / path).write_bytes(content)
         draft.chmod(0o755)
+        (ctx.home / "secrets" / PUBLIC).write_bytes(files[PUBLIC])
         if to.exists():
             to.rmdir()
         draft.replace(to)
