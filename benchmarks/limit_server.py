@@ -30,7 +30,7 @@ def by_tensor(folder: Path) -> Score:
     session = open_session((folder / "model.onnx").read_bytes())
     wanted, feed = [session.get_outputs()[0].name], session.get_inputs()[0].name
 
-    def score(inputs: list[dict[str, Any]], _raw: memoryview) -> np.ndarray:
+    def score(inputs: list[dict[str, Any]], raw: memoryview) -> np.ndarray:
         tensor = inputs[0]
         if "data" in tensor:
             values = np.array(tensor["data"], dtype=np.float32)
