@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-from ..deploy.settings import EndpointSettings, RolloutSettings, Strategy
+from ..deploy.settings import Durability, EndpointSettings, RolloutSettings, Strategy
 from ..ground.core.toml import UNREADABLE
 from ..ground.core.toml_lines import Path
 from .findings import Findings, Names, each, readable, said
@@ -65,6 +65,9 @@ def _check_kept(findings: Findings, path: Path, endpoint: EndpointSettings) -> N
     log = endpoint.log
     if log is UNREADABLE or not readable(log.drop, log.mask):
         return
+    if readable(log.required, log.durability) and log.required and log.durability is Durability.BUFFERED:
+        why = "buffered records are written after the answer, when nothing can be refused any more"
+        findings.add((*path, "log", "required"), "true with buffered", 'it only with "process" or "disk"', why)
     kept = dict.fromkeys(log.drop, "log.drop") | dict.fromkeys(log.mask, "log.mask")
     for place, name in enumerate(log.mask):
         if name in log.drop:

@@ -202,6 +202,34 @@ def test_records_with_everything_that_may_be_in_them() -> None:
     assert record["x"]["distance"] == record["bk"] != [100, 100]
 
 
+@pytest.mark.parametrize("name", [None, "mine"])
+def test_shadowed_requests_both_ways(name: str | None) -> None:
+    model = Made(summed)
+    route = Route("late", ONE, TWO, Stage.SHADOW, 1.0, "salt")
+    gateway = answerer(route, arm(ONE, model), arm(TWO, constant(0.5)))
+    body = {"inputs": inputs(2)} | ({"id": name} if name else {})
+    assert both_ways(gateway, model, orjson.dumps(body))
+    log = gateway.desk.log
+    assert isinstance(log, Frames)
+    assert decoded(log.frames[0])["sv"] == "delay:2"
+    quick, careful = gateway.jobs  # type: ignore[attr-defined]
+    assert quick.columns.keys() == careful.asked.tensors.keys()
+    assert (quick.rows, quick.prediction, quick.arm) == (careful.rows, careful.prediction, careful.arm)
+
+
+@pytest.mark.parametrize("values", [[1e39, 0, 0], [True, 0, 0], [None, 0, 0], ["1", 0, 0], [[1], 0, 0], [2**70, 0, 0]])
+def test_one_row_of_what_is_no_number(values: list[Any]) -> None:
+    signature = Signature((), "score", "binary", tensors=(TensorSpec("x", "FP32", (-1, 3)),))
+    model = Both(summed)
+    gateway = answerer(Route("late", ONE), LoadedArm(ONE, signature, model))
+    asked = {"name": "x", "datatype": "FP32", "shape": [1, 3]}
+    assert not both_ways(gateway, model, json.dumps({"inputs": [asked | {"data": values}]}).encode())
+    model.answer = lambda columns: columns["x"][:, 0]
+    model.outputs = lambda columns: (model.asked.append(columns), {"score": columns["x"].sum(axis=1)})[1]  # type: ignore[method-assign]
+    for data in ([0.5, 1, 2], [[0.5, 1, 2]]):
+        assert both_ways(gateway, model, json.dumps({"inputs": [asked | {"data": data}]}).encode())
+
+
 @given(st.floats(0, 1) | st.sampled_from([0.0, 1.0, 0.5]), st.text(max_size=90), st.text())
 def test_the_share_is_the_routes(share: float, salt: str, key: str) -> None:
     assert Share(share, salt).holds(key) == (place(key, salt) < share)

@@ -53,6 +53,7 @@ def test_the_good_file_is_good() -> None:
         ('["carrier"]', '["carrier", "name"]', "rollout.slices[1]", "beside each prediction"),
         ('["carrier"]', '["passport"]', "rollout.slices[0]", "beside each prediction"),
         ('["name"]', '["name", "passport"]', "log.mask[1]", ""),
+        ('["name"]', '["name"]\nlog.required = true\nlog.durability = "buffered"', "log.required", "after the answer"),
         ('outcome_key = "order"', 'outcome_key = "passport"', "outcome_key", "mask it"),
         ("max_hours = 1", "max_hours = 0.01", "rollout.max_hours", "always goes back"),
     ],

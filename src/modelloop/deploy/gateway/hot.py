@@ -119,6 +119,10 @@ class WatchedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP; where a request before it is still being answered, that answer is the last one."""
+        if self.phase is Phase.BODY and not self.pipeline:  # it is the body of the request that nobody answers yet
+            self._refuse(400, msg)
+            self.transport.close()
+            return
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
             self.pipeline.clear()

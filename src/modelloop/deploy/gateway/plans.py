@@ -119,6 +119,7 @@ class ArmPlan:
         )
         self._plain = not (self._extras or self._many)
         self._start = _MAP(0xDE, _FACTS + 1) + self._facts
+        self._start_shadowed = _MAP(0xDE, _FACTS + 2) + self._facts
         self._inputs = _ENCODE("t" if self._tensors else "x")
 
     def score(self, columns: Mapping[str, Any], rows: int) -> Scored | None:
@@ -183,8 +184,9 @@ class ArmPlan:
     def record(self, moment: bytes, read: Read, scored: Scored, shadowed: str) -> bytes:
         """Return the frame of an answered request. `shadowed`: the version that scores it too, or nothing."""
         _, _, written, given, _ = read
-        if self._plain and given is None and not shadowed:
-            payload = b"".join((self._start, moment, b"\xa1s", _ENCODE(scored[1]), self._inputs, _ENCODE(written)))
+        if self._plain and given is None:
+            start, end = (self._start_shadowed, b"\xa2sv" + _ENCODE(shadowed)) if shadowed else (self._start, b"")
+            payload = b"".join((start, moment, b"\xa1s", _ENCODE(scored[1]), self._inputs, _ENCODE(written), end))
             return _FRAME(len(payload), zlib.crc32(payload)) + payload
         more: dict[str, Any] = self._covered(written) if self._extras else {"t" if self._tensors else "x": written}
         if given is not None:
@@ -254,7 +256,7 @@ class Plan:
             if name is not None and (type(name) is not str or len(name) > MAX_ID):
                 return None
             parameters = request.get("parameters")
-            if parameters:
+            if parameters is not None and parameters != {}:
                 if parameters != _BINARY:
                     return None
                 binary = True

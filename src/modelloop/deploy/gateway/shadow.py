@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ...ground.core.errors import ModelloopError
@@ -95,8 +94,7 @@ class Shadow:
     def drain(self) -> None:
         """Score everything that is queued, in batches of one version each."""
         while self._queue:
-            results = self._batch_results(self._next_batch())
-            self._write([frame(result) for result in results])
+            self._write(self._batch_frames(self._next_batch()))
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -113,37 +111,45 @@ class Shadow:
             rows += batch[-1].rows
         return batch
 
-    def _batch_results(self, batch: Sequence[ShadowJob]) -> Iterable[dict[str, Any]]:
+    def _batch_frames(self, batch: Sequence[ShadowJob]) -> list[bytes]:
         try:
-            parts = _together(batch)
+            scored = _together(batch)
         except ModelloopError:  # one request of many did it: each answers for itself
             return [self._alone(job) for job in batch]
         self.scored += len(batch)
-        return [_result(job, part) for job, part in zip(batch, parts, strict=True)]
+        return _frames(batch, scored)
 
-    def _alone(self, job: ShadowJob) -> dict[str, Any]:
+    def _alone(self, job: ShadowJob) -> bytes:
         try:
-            (found,) = _together([job])
+            scored = _together([job])
         except ModelloopError as error:
             self.failed += 1
-            return {"k": "s", "id": job.prediction, "v": job.arm.arm.version, "s": None, "err": str(error)[:500]}
+            facts = {"k": "s", "id": job.prediction, "v": job.arm.arm.version, "s": None, "err": str(error)[:500]}
+            return frame(facts)
         self.scored += 1
-        return _result(job, found)
+        return _frames([job], scored)[0]
 
 
-def _together(batch: Sequence[ShadowJob]) -> list[Scored]:
+def _together(batch: Sequence[ShadowJob]) -> Scored:
     """Score all jobs in one call; raises if anything is wrong with any of them."""
-    arm = batch[0].arm
     parts = [_columns(job) for job in batch]
-    rows = [job.rows for job in batch]
     columns = parts[0] if len(parts) == 1 else _joined(parts)
-    scored = _run_anywhere(arm, columns, sum(rows))
-    ends = [0, *np.cumsum(rows).tolist()]
-    each = scored.milliseconds / len(batch)
-    return [
-        Scored({name: values[a:b] for name, values in scored.outputs.items()}, scored.scores[a:b], each)
-        for a, b in pairwise(ends)
-    ]
+    return _run_anywhere(batch[0].arm, columns, sum(job.rows for job in batch))
+
+
+def _frames(batch: Sequence[ShadowJob], scored: Scored) -> list[bytes]:
+    """Return a record for each job."""
+    arm, each = batch[0].arm, round(scored.milliseconds / len(batch), 4)
+    facts: dict[str, Any] = {"k": "s", "v": arm.arm.version, "ms": each}
+    frames, start = [], 0
+    for job in batch:
+        end = start + job.rows
+        facts["id"], facts["s"] = job.prediction, scored.scores[start:end]
+        if arm.signature.outputs:
+            facts |= written_outputs(arm.signature, {name: one[start:end] for name, one in scored.outputs.items()})
+        frames.append(frame(facts))
+        start = end
+    return frames
 
 
 def _columns(job: ShadowJob) -> Columns:
@@ -155,10 +161,10 @@ def _columns(job: ShadowJob) -> Columns:
 
 
 def _joined(parts: Sequence[Columns]) -> Columns:
-    shapes = {tuple(values.shape[1:] for values in part.values()) for part in parts}
-    if len(shapes) > 1:
-        raise ArmError("Requests of other sizes are scored one by one.")
-    return {name: _concatenated([part[name] for part in parts]) for name in parts[0]}
+    try:
+        return {name: _concatenated([part[name] for part in parts]) for name in parts[0]}
+    except ValueError as error:
+        raise ArmError("Requests of other sizes are scored one by one.") from error
 
 
 def _concatenated(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -183,9 +189,3 @@ def _run_anywhere(arm: LoadedArm, columns: Columns, rows: int) -> Scored:
     if isinstance(answers[0], ModelloopError):
         raise answers[0]
     return settled(arm, answers[0], rows, (time.perf_counter() - started) * 1000)
-
-
-def _result(job: ShadowJob, scored: Scored) -> dict[str, Any]:
-    result: dict[str, Any] = {"k": "s", "id": job.prediction, "v": job.arm.arm.version, "s": scored.scores}
-    result["ms"] = round(scored.milliseconds, 4)
-    return result | written_outputs(job.arm.signature, scored.outputs)

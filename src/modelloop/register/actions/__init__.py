@@ -2,6 +2,9 @@
 name, since when and why), `searching`, `snapshots` (folders in MLflow's format), `converting` (what gateways load),
 `moving` (folders in and out, every byte checked)."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .aliases import alias_at, alias_history, aliases_of, by_alias, drop_alias, live_at, route_moved, set_alias
 from .models import (
     create_model,
@@ -13,7 +16,6 @@ from .models import (
     set_model_tag,
     update_model,
 )
-from .moving import Checked, export_version, import_folder, verify
 from .searching import search_models, search_versions
 from .snapshots import as_snapshot, create_version, put_snapshot, snapshot_of
 from .versions import (
@@ -29,6 +31,9 @@ from .versions import (
     update_version,
     versions,
 )
+
+if TYPE_CHECKING:
+    from .moving import Checked, export_version, import_folder, verify
 
 __all__ = [
     "Checked",
@@ -69,3 +74,13 @@ __all__ = [
     "verify",
     "versions",
 ]
+
+_LATER = ("Checked", "export_version", "import_folder", "verify")
+"""Of `moving`, which brings candidates along: a rollback, which is to take no time, does without."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is heavy when it is first asked for."""
+    if name in _LATER:
+        return getattr(import_module(f"{__name__}.moving"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
