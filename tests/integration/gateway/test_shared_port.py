@@ -127,7 +127,7 @@ def test_a_rolling_restart_under_load_fails_no_answer(place: Place, processes: i
         for client in clients:
             client.join()
         assert [failure for client in clients for failure in client.failed] == []
-        assert sum(client.answered for client in clients) > 200
+        assert sum(client.answered for client in clients) > 50
         assert set(before.values()).isdisjoint(pids(place).values())
 
 

@@ -73,12 +73,23 @@ def _collect_file(ctx: Context, gateway: str, path: Path, known: tuple[int, int]
         batch = read(records, gateway)
         try:
             _take(ctx, batch, gateway, path.name, offset=offset, end=end, rows=rows)
-        except (StaleState, IntegrityError):  # another process was faster with this file: its rows are in
-            return taken
+        except (StaleState, IntegrityError):  # another process was faster; what came after its look is still to be read
+            now = _standing(ctx, gateway, path.name)
+            if now is None or now[0] <= offset:
+                return taken
+            offset, rows = now
+            continue
         taken, rows, offset = taken + len(batch.predictions), rows + len(batch.predictions), end
     if over:
         _dispose(path, offset)
     return taken
+
+
+def _standing(ctx: Context, gateway: str, file: str) -> tuple[int, int] | None:
+    """Return how far a file was taken in, and how many rows that gave; None: not at all."""
+    with ctx.db.reading() as connection:
+        row = tables.find(connection, tables.log, gateway=gateway, file=file)
+    return None if row is None else (int(row["offset"]), int(row["rows"]))
 
 
 def _dispose(path: Path, offset: int) -> None:

@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
+from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -231,7 +232,8 @@ class Plan:
         self._challenger: ArmPlan | None = None
         self._key = settings.key
         self.canary: Share | None = None
-        self._shadow: Share | None = None
+        self._shadow = 0.0
+        self._draw = Random().random  # noqa: S311 - a sample, no secret
         self._shadowing = route.challenger
         self.shadows = False
         challenger = route.challenger
@@ -242,7 +244,7 @@ class Plan:
             if challenger.lane is None and _alike(route.champion, challenger):
                 self._challenger = ArmPlan(route, challenger, ArmName.CHALLENGER, generation, desk)
         elif settings.stage is Stage.SHADOW and settings.share > 0:
-            self._shadow = Share(settings.share, settings.salt + "/shadow")
+            self._shadow = settings.share
             self.shadows = True
 
     def read(self, body: bytes, json: int | None) -> Read | None:
@@ -277,8 +279,11 @@ class Plan:
         return self._challenger if self.canary.holds(key) else self.champion
 
     def shadow_job(self, read: Read, prediction: str) -> ShadowJob | None:
-        """Return what the challenger scores off the path."""
-        if self._shadow is None or self._shadowing is None or not self._shadow.holds(prediction):
+        """Return what the challenger scores off the path, if this request is one of the share.
+
+        Drawn, where the careful way hashes the id: which requests it is need not be known again, and it costs nothing.
+        """
+        if self._shadowing is None or self._draw() >= self._shadow:
             return None
         return ShadowJob(prediction, self._shadowing, None, read[0], read[1])
 

@@ -120,6 +120,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         gc.collect()
         gc.freeze()  # what was made so far stays for good: no collection need look at it again
+        gc.set_threshold(50_000, 20, 100)
         sys.setswitchinterval(SWITCH_SECONDS)
         if self.started:
             self._listening()
@@ -139,6 +140,7 @@ def configuration(app: App, *, http: str = "hot", watch: Watch | None = None) ->
         lifespan="off",
         interface="asgi3",
         log_config=None,
+        log_level="error",  # a line for each caller who sends no HTTP would fill the disk
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CAPACITY = 10_000
 BATCH_ROWS = 512
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.05
 LANE_SECONDS = 60.0
 """After how long a lane that never answers is given up; lanes have a time limit of their own."""
 
