@@ -25,7 +25,7 @@ from ..served import WIDTH, put, trees
 from ..serving import asked, data
 
 CONNECTIONS = (1, 8, 32)
-SECONDS, ROUNDS = 1.5, 3
+SECONDS, ROUNDS = 1.0, 3
 SCORE_OPTIONS = {"zipmap": False}
 
 

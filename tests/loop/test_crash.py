@@ -145,7 +145,7 @@ def decide_soon(file: Path) -> None:
     """Let rollouts be short: many turns of the loop are to be hit, whatever the models are worth."""
     text = file.read_text()
     assert text.count("margin = 0.02") == 1
-    file.write_text(text.replace("margin = 0.02", "margin = 0.3"))
+    file.write_text(text.replace("margin = 0.02", "margin = 0.6"))
 
 
 @contextmanager
@@ -169,7 +169,7 @@ def the_story_went_on(player: Player) -> None:
     assert player.refused == []
     episodes = player.episodes()
     assert [e for e in episodes if e["result"] == "failed"] == []
-    assert len([e for e in episodes if e["result"]]) > 3, episodes
+    assert len([e for e in episodes if e["result"]]) >= 3, episodes
     assert len([e for e in episodes if e["result"] == "promoted"]) > 1, episodes
     assert player.get("/api/loop")["errors"] == {}
 

@@ -223,7 +223,7 @@ class ColumnReader:
             name = tensor["name"]
             datatype, types, _ = kinds[name]
             data = tensor["data"]
-            if tensor["datatype"] != datatype or tensor["shape"] != [1] or len(tensor) != 4:
+            if tensor["datatype"] != datatype or tensor["shape"] != [1] or len(tensor) != 4 or type(data) is not list:
                 return None
             (value,) = data
             if type(value) not in types:
@@ -258,7 +258,7 @@ class ColumnReader:
             if tensor["datatype"] != datatype or tensor["shape"] != shape or len(tensor) != 4 or len(data) != rows:
                 return None
             found = {*map(type, data)}
-            if not found <= types:
+            if not found <= types or type(data) is not list:
                 return None
             columns[name] = np.array(data, dtype=dtype or np.float64)
             written[name] = data

@@ -115,7 +115,7 @@ def checked(column: InputColumn, datatype: str, values: list[Any]) -> list[Any]:
     if not types <= elements:
         allowed = elements | {type(None)}
         position = next(i for i, value in enumerate(values) if type(value) not in allowed)
-        raise _wrong(column, values, position, f"{'BYTES (UTF-8 text)' if datatype == 'BYTES' else f'{datatype} values'}")
+        raise _wrong(column, values, position, "BYTES (UTF-8 text)" if datatype == "BYTES" else f"{datatype} values")
     if datatype in _BOUNDS or datatype in FLOATS:
         return _numbers(column, datatype, values)
     return values
