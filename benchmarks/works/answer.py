@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelloop.deploy.records import Route, Stage
 
-from ..answering import notes_of, request, side_by_side, tensor_body
+from ..answering import beside_the_limit, request, tensor_body
 from ..measure import Measured, Work, versions
 from ..served import linear, put, trees
 
@@ -22,9 +22,9 @@ def measured(graph: bytes | None) -> Measured:
         made = trees(rounds=200 if graph is None else 5)
         champion, challenger = (put(home, made, number=number, tensor=graph or made.onnx) for number in (1, 2))
         body, _ = tensor_body()
-        found = side_by_side(home, request(body), Route("bench", champion, challenger, Stage.CANARY, 0.1, "salt"))
-    worst = max(found.values(), key=lambda loads: loads["gateway"].cpu / loads["limit"].cpu)
-    return Measured(worst["gateway"].cpu * 1e6, worst["limit"].cpu * 1e6, "CPU us an answer", notes_of(found))
+        route = Route("bench", champion, challenger, Stage.CANARY, 0.1, "salt")
+        ours, theirs, notes = beside_the_limit(home, request(body), route)
+    return Measured(ours.cpu * 1e6, theirs.cpu * 1e6, "CPU us an answer", notes)
 
 
 def _run() -> Measured:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelloop.deploy.records import Route
 
-from ..answering import notes_of, request, side_by_side
+from ..answering import beside_the_limit, request
 from ..measure import Measured, Work
 from ..served import put, trees
 from .answer import BAR, REFERENCE
@@ -25,9 +25,8 @@ def _run() -> Measured:
             for c in made.transform.inputs
         ]
         body = json.dumps({"inputs": tensors}, separators=(",", ":")).encode()
-        found = side_by_side(home, request(body), Route("bench", arm), connections=(8,))
-    loads = found[8]
-    return Measured(loads["gateway"].cpu * 1e6, loads["limit"].cpu * 1e6, "CPU us an answer", notes_of(found))
+        ours, theirs, notes = beside_the_limit(home, request(body), Route("bench", arm), connections=(8,))
+    return Measured(ours.cpu * 1e6, theirs.cpu * 1e6, "CPU us an answer", notes)
 
 
 WORK = Work("one row of 21 named columns with their transform", REFERENCE, BAR, _run)
