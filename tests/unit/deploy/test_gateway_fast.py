@@ -230,6 +230,49 @@ def test_one_row_of_what_is_no_number(values: list[Any]) -> None:
         assert both_ways(gateway, model, json.dumps({"inputs": [asked | {"data": data}]}).encode())
 
 
+BEGUN = '{"inputs":[{"name":"x","datatype":"FP32","shape":[1,3],"data":'
+ENDS: list[tuple[str, bool]] = [
+    ("[1,2,3]}]}", True),
+    (" [ 1 , 2e3 , -3.5 ] }]}", True),
+    ("[[1,2,3]]}]}", True),
+    ('[1,2,3]}],"id":"a"}', True),
+    ('[1,2,3]}],"parameters":{}}', True),
+    ("[1,2]}]}", False),
+    ("[1,2,true]}]}", False),
+    ("[1,2,null]}]}", False),
+    ('[1,2,"3"]}]}', False),
+    ("[1,2,1e39]}]}", False),
+    ("[1,2,NaN]}]}", False),
+    ('{"a":1,"b":2,"c":3}}]}', False),
+    ('"abc"}]}', False),
+    ('[1,2,3],"data":[1,2]}]}', False),
+    ("[1,2,3]}]}}]}", False),
+    ("[1,2,3]}", False),
+    ("[1,2,3]}]", False),
+    ("", False),
+]
+
+
+@pytest.mark.parametrize(("end", "right"), ENDS)
+@pytest.mark.parametrize("begun", [BEGUN, BEGUN.replace("1,3", "1.0,3"), BEGUN.replace("1,3", "true,3")])
+def test_a_body_that_begins_as_a_known_one(begun: str, end: str, right: bool) -> None:
+    signature = Signature((), "score", "binary", tensors=(TensorSpec("x", "FP32", (-1, 3)),))
+    model = Both(summed)
+    model.outputs = lambda columns: (model.asked.append(columns), {"score": columns["x"].sum(axis=1)})[1]  # type: ignore[method-assign]
+    gateway = answerer(Route("late", ONE), LoadedArm(ONE, signature, model))
+    fast = Fast(gateway, lambda _: None)
+    for tail in ("[4,5,6]}]}", "[7,8,9]}]}", end):
+        body = (begun + tail).encode()
+        head = fast.head(PATH.encode(), [(b"content-length", str(len(body)).encode())])
+        assert head is not None
+        quick = fast.answer(head, body, 0.0)
+        told: list[Any] = []
+        gateway.infer(Request("POST", PATH, {}, body), told.append, prediction=fast.prediction)
+        assert quick is None or quick.partition(b"\r\n\r\n")[2] == told[0].body
+        assert (quick is not None) == (told[0].status == 200)
+    assert (quick is not None) == (right and begun == BEGUN)
+
+
 @given(st.floats(0, 1) | st.sampled_from([0.0, 1.0, 0.5]), st.text(max_size=90), st.text())
 def test_the_share_is_the_routes(share: float, salt: str, key: str) -> None:
     assert Share(share, salt).holds(key) == (place(key, salt) < share)

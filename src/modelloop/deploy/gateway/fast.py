@@ -9,15 +9,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, time_ns
 from types import MappingProxyType
 
+from ...ground.core.clock import SystemClock
 from ...ground.core.errors import ModelloopError
 from .answer import Answerer
 from .counting import BOUNDS
 from .edge import contained
 from .plans import Plan, moment_of, plan_of
-from .runtime import LoadedRoute
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,10 @@ class Fast:
         self._desk = answerer.desk
         self._live = answerer.live
         self._ids = answerer.desk.ids
-        self._plans: dict[str, tuple[LoadedRoute, Plan | None]] = {}
+        self._system = type(answerer.desk.clock) is SystemClock
+        self._serving = answerer.live.serving
+        self._plans: dict[str, Plan | None] = {}
+        """Of what is served now: what was served before is let go."""
 
     def head(self, url: bytes, given: Sequence[tuple[bytes, bytes]]) -> Head | None:
         """Return what a head comes to, or None where the application should look at it."""
@@ -69,7 +72,7 @@ class Fast:
         json = headers.get(b"inference-header-content-length")
         number = parts[4] if len(parts) == 6 else None
         odd = json is not None and not (json.isdigit() and int(json) <= int(length))
-        simple = not (odd or b"content-encoding" in headers)
+        simple = not (odd or number is not None or b"content-encoding" in headers)
         accepted = headers.get(b"accept-encoding", b"")
         head = None if json is None or odd else int(json)
         path = url.decode("latin-1")
@@ -77,24 +80,27 @@ class Fast:
 
     def answer(self, head: Head, body: bytes, started: float) -> bytes | None:
         """Return the rest of a response behind its status line and the server's headers, or None."""
-        at = self._desk.microseconds()
+        at = time_ns() // 1000 if self._system else self._desk.microseconds()
         self.prediction = self._ids.new(at)
-        if not head.simple or head.number is not None:
-            return None
-        route = self._live.serving.routes.get(head.endpoint)
-        if route is None:
-            return None
-        held = self._plans.get(head.endpoint)
-        if held is None or held[0] is not route:
-            held = (route, plan_of(route, self._live.serving.generation, self._desk))
-            self._plans[head.endpoint] = held
-        plan = held[1]
-        if plan is None or head.length > plan.max_body:
+        if self._live.serving is not self._serving:
+            self._serving, self._plans = self._live.serving, {}
+        plan = self._plans.get(head.endpoint) or self._planned(head.endpoint)
+        if plan is None or not head.simple or head.length > plan.max_body:
             return None
         try:
             return contained(self._answered, plan, head, body, at, started)
         except ModelloopError:  # nothing was written yet: the careful way finds out what it is
             return None
+
+    def _planned(self, endpoint: str) -> Plan | None:
+        if endpoint in self._plans:
+            return None
+        route = self._serving.routes.get(endpoint)
+        if route is None:  # an endpoint that nobody has: there are as many of those as callers can think of
+            return None
+        plan = plan_of(route, self._serving.generation, self._desk)
+        self._plans[endpoint] = plan
+        return plan
 
     def _answered(self, plan: Plan, head: Head, body: bytes, at: int, started: float) -> bytes | None:
         read = plan.read(body, head.json)
@@ -108,11 +114,11 @@ class Fast:
         scored = arm.score(read[0], read[1])
         if scored is None:
             return None
-        scoring = perf_counter() - begun
+        now = perf_counter()
+        scoring, seconds = now - begun, now - started
         name = prediction.encode()
         answer = arm.reply(name, read, scored[0], head.accepted)
         job = plan.shadow_job(read, prediction) if plan.shadows else None
-        seconds = perf_counter() - started
         moment = moment_of(name, at, scoring * 1000, seconds * 1000)
         if (
             not plan.write(arm.record(moment, read, scored, "" if job is None else job.arm.arm.version))

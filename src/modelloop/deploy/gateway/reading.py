@@ -7,7 +7,6 @@ the same arrays, which a test compares; what it does not, is the careful way's.
 from __future__ import annotations
 
 import math
-import struct
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ...ground.core.later import numpy as np
 from ...prepare.records import Datatype, InputColumn
 from ...register.records import Signature, TensorSpec
+from .rows import RowReader, no_words
 from .tensors import TYPES
 
 if TYPE_CHECKING:
@@ -56,15 +56,6 @@ def reader_of(signature: Signature, max_rows: int, matrix: Sequence[str]) -> Rea
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """How one short row of FP32 becomes bytes, and an array over them."""
-
-    shape: list[int]
-    pack: Callable[..., bytes]
-    array: Callable[[list[int], Any, bytes], npt.NDArray[Any]]
-
-
-@dataclass(frozen=True, slots=True)
 class _Tensor:
     datatype: str
     dtype: Any
@@ -73,7 +64,8 @@ class _Tensor:
     """Values a row."""
     types: frozenset[type]
     floats: bool
-    row: _Row | None = None
+    row: RowReader | None = None
+    """Of one short row of FP32."""
 
     @classmethod
     def of(cls, spec: TensorSpec) -> _Tensor | None:
@@ -85,7 +77,7 @@ class _Tensor:
         dtype = np.dtype(TYPES[spec.datatype])
         width = math.prod(tail)
         short = spec.datatype == "FP32" and 0 < width <= _SHORT and sys.byteorder == "little"
-        row = _Row([1, *tail], struct.Struct(f"<{width}f").pack, np.ndarray) if short else None
+        row = RowReader(spec.name, [1, *tail], width) if short else None
         return cls(spec.datatype, dtype, tail, width, _TYPES[spec.datatype], floats, row)
 
 
@@ -97,6 +89,12 @@ class TensorReader:
     def __init__(self, specs: dict[str, _Tensor | None], max_rows: int) -> None:
         self._specs = specs
         self._max = max_rows
+
+    @property
+    def row(self) -> RowReader | None:
+        """Return what reads one row of a model that takes one tensor."""
+        (spec, *others) = self._specs.values()
+        return None if others or spec is None else spec.row
 
     def __call__(self, inputs: list[Any], body: bytes, start: int) -> Found | None:
         """Return the arrays."""
@@ -136,9 +134,10 @@ class TensorReader:
         if spec is None or tensor["datatype"] != spec.datatype or len(tensor) != 4:
             return None
         row = spec.row
-        if row is not None and shape == row.shape and len(data) == spec.width and _no_words(body):
-            raw = row.pack(*data)  # raises for whatever is no number, or too large for the type
-            return {name: row.array(row.shape, spec.dtype, raw)}, 1, {name: [spec.datatype, shape, raw]}
+        whole = row is not None and shape == row.shape and {*map(type, shape)} == {int}
+        if row is not None and whole and len(data) == spec.width and no_words(body):
+            row.learn(body)
+            return row.made(data)
         rows = shape[0]
         if type(rows) is not int or not 0 < rows <= self._max or type(data) is not list or shape[1:] != spec.tail:
             return None
@@ -265,11 +264,6 @@ class ColumnReader:
             if dtype is None and int in found:
                 written[name] = [None if value is None else float(value) for value in data]
         return (columns, rows, written) if len(written) == self._count else None
-
-
-def _no_words(body: bytes) -> bool:
-    """Say that no value of the body is true or false, which Python takes for numbers."""
-    return b"true" not in body and b"false" not in body
 
 
 def _kind(column: InputColumn) -> tuple[str, frozenset[type], Any]:
