@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -85,6 +86,16 @@ def test_everything_that_is_described(client: httpx.Client, mode: GenerationMode
     assert asked > EXAMPLES
 
 
+def in_some_year(moment: str | None) -> bool:
+    """A schema cannot say it: the first minutes of year 1 east of Greenwich belong to no year in UTC."""
+    if moment is None:
+        return True
+    try:
+        return bool(datetime.fromisoformat(moment).astimezone(UTC))
+    except OverflowError:
+        return False
+
+
 def test_a_right_row_is_always_answered(client: httpx.Client) -> None:
     schema = schemathesis.openapi.from_dict(client.get("/openapi.json").json())
     operation = schema["/predict/late"]["POST"]
@@ -96,7 +107,8 @@ def test_a_right_row_is_always_answered(client: httpx.Client) -> None:
         rows = case.body.get("rows", [1]) if isinstance(case.body, dict) else [1]
         columns = case.body.get("columns", {}) if isinstance(case.body, dict) else {}
         even = len({len(values) for values in columns.values()}) <= 1
-        assert response.status_code == (200 if rows and even else 400), response.text
+        right = rows and even and in_some_year(case.body.get("event_time"))
+        assert response.status_code == (200 if right else 400), response.text
 
     one()
 

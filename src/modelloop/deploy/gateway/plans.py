@@ -21,7 +21,7 @@ from ..privacy import covered, covered_key, covered_tensors, text_of
 from ..records import Stage
 from ..route import ArmName
 from .asking import Desk
-from .protocol import MAX_ID
+from .given import MAX_ID
 from .reading import Reader, reader_of
 from .reply import compressed
 from .runtime import LoadedArm, LoadedRoute, headline

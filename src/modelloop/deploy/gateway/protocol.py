@@ -9,22 +9,20 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
 import orjson
 
-from ...ground.core.clock import parse_time
 from ...ground.core.errors import BodyTooLarge, RequestInvalid
 from ...prepare.records import Datatype, InputColumn
 from ...register.records import Signature, TensorSpec
 from ...register.signature import describe
 from .asked import Asked, Tensor, Wanted
 from .binary import unpacked
+from .given import event_time_of, id_of, kind_of, short
 from .tensors import DATATYPES, flatten
 
-MAX_ID = 200
 _SKELETON = '{"inputs": [{"name": ..., "datatype": ..., "shape": [rows], "data": [...]}, ...]}'
 _MATRICES = ("FP32", "FP64", "FP16")
 
@@ -138,10 +136,19 @@ def parse(body: bytes, form: Form, *, outputs: Sequence[str], head: int | None =
     reader.require_end()
     explain = parameters.get("explain", False)
     if not isinstance(explain, bool):
-        raise RequestInvalid(f"parameters.explain is {_short(explain)}.", hint="Expected true or false.")
+        raise RequestInvalid(f"parameters.explain is {short(explain)}.", hint="Expected true or false.")
     binary = bool(parameters.get("binary_data_output", False))
     wanted = _wanted(request, binary, outputs, explain=explain)
-    return Asked(_id(request), _event_time(parameters), rows, tensors, wanted, binary, parameters, explain)
+    return Asked(
+        id_of(request.get("id")),
+        event_time_of(parameters.get("event_time"), "parameters.event_time"),
+        rows,
+        tensors,
+        wanted,
+        binary,
+        parameters,
+        explain,
+    )
 
 
 def expanded(form: Form, asked: Asked) -> Asked:
@@ -170,7 +177,9 @@ class _Reader:
     def tensor(self, entry: Any, position: int) -> Tensor:
         form = self.form
         if not isinstance(entry, dict):
-            raise RequestInvalid(f"inputs[{position}] is {_kind(entry)}, not an object.", hint=f"Expected {_SKELETON}.")
+            raise RequestInvalid(
+                f"inputs[{position}] is {kind_of(entry)}, not an object.", hint=f"Expected {_SKELETON}."
+            )
         name = entry.get("name")
         if not isinstance(name, str):
             raise RequestInvalid(f"inputs[{position}] has no name.", hint=f"Expected: {form.expected}.")
@@ -182,7 +191,7 @@ class _Reader:
         known = _MATRICES if matrix else DATATYPES
         if not isinstance(datatype, str) or datatype not in known:
             raise RequestInvalid(
-                f"The input {name!r} has the datatype {_short(datatype)}.", hint=f"Known are {', '.join(known)}."
+                f"The input {name!r} has the datatype {short(datatype)}.", hint=f"Known are {', '.join(known)}."
             )
         sizes = self._shape(name, shape, matrix)
         return self._filled(name, datatype, sizes, entry)
@@ -207,16 +216,16 @@ class _Reader:
             wanted = self.form.tensors[name].shape
             if not whole or len(shape) != len(wanted) or any(size < 1 for size in shape):
                 raise RequestInvalid(
-                    f"The input {name!r} has the shape {_short(shape)}.",
+                    f"The input {name!r} has the shape {short(shape)}.",
                     hint=f"Expected {list(wanted)} (-1: any size).",
                 )
         elif not whole or not (matrix or len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)) or shape[0] < 1:
             raise RequestInvalid(
-                f"The input {name!r} has the shape {_short(shape)}.",
+                f"The input {name!r} has the shape {short(shape)}.",
                 hint="Expected [rows] or [rows, 1], at least one row.",
             )
         if shape[0] > self.form.max_rows:
-            raise RequestInvalid(f"{_short(shape[0])} rows in one request.", hint=f"Send at most {self.form.max_rows}.")
+            raise RequestInvalid(f"{short(shape[0])} rows in one request.", hint=f"Send at most {self.form.max_rows}.")
         return tuple(shape)
 
     def _filled(self, name: str, datatype: str, shape: tuple[int, ...], entry: Mapping[str, Any]) -> Tensor:
@@ -238,7 +247,7 @@ class _Reader:
     def _raw(self, name: str, size: Any) -> memoryview:
         if type(size) is not int or size < 0:
             raise RequestInvalid(
-                f"binary_data_size of the input {name!r} is {_short(size)}.", hint="Expected a number of bytes."
+                f"binary_data_size of the input {name!r} is {short(size)}.", hint="Expected a number of bytes."
             )
         if self.raw is None:
             raise RequestInvalid(
@@ -262,14 +271,14 @@ def _object(body: bytes) -> dict[str, Any]:
             f"The body is not JSON: {error}.", hint=f"Expected {_SKELETON}; no NaN or Infinity."
         ) from error
     if not isinstance(request, dict):
-        raise RequestInvalid(f"The body is {_kind(request)}, not an object.", hint=f"Expected {_SKELETON}.")
+        raise RequestInvalid(f"The body is {kind_of(request)}, not an object.", hint=f"Expected {_SKELETON}.")
     return request
 
 
 def _inputs(request: Mapping[str, Any], form: Form) -> list[Any]:
     inputs = request.get("inputs")
     if not isinstance(inputs, list) or not inputs:
-        found = "missing" if "inputs" not in request else "an empty list" if inputs == [] else _kind(inputs)
+        found = "missing" if "inputs" not in request else "an empty list" if inputs == [] else kind_of(inputs)
         raise RequestInvalid(f"`inputs` is {found}.", hint=f"Expected a list of tensors: {form.expected}.")
     return inputs
 
@@ -278,7 +287,7 @@ def _unknown(name: str, form: Form) -> RequestInvalid:
     close = get_close_matches(name[:100], [*form.columns, *form.tensors], n=1)
     meant = f"Did you mean {close[0]!r}? " if close else ""
     whole = f" Or one matrix FP32 [rows, {len(form.matrix)}]." if form.matrix else ""
-    return RequestInvalid(f"There is no input {_short(name)}.", hint=f"{meant}Expected: {form.expected}.{whole}")
+    return RequestInvalid(f"There is no input {short(name)}.", hint=f"{meant}Expected: {form.expected}.{whole}")
 
 
 def _wanted(request: Mapping[str, Any], binary: bool, outputs: Sequence[str], *, explain: bool) -> tuple[Wanted, ...]:
@@ -286,13 +295,13 @@ def _wanted(request: Mapping[str, Any], binary: bool, outputs: Sequence[str], *,
     if entries is None:
         return ()
     if not isinstance(entries, list):
-        raise RequestInvalid(f"`outputs` is {_kind(entries)}.", hint="Expected a list, or leave it out.")
+        raise RequestInvalid(f"`outputs` is {kind_of(entries)}.", hint="Expected a list, or leave it out.")
     found: dict[str, Wanted] = {}
     for entry in entries:
         name = entry.get("name") if isinstance(entry, dict) else entry
         if not isinstance(name, str) or not (name in outputs or (explain and name.startswith("explain_"))):
             only = f"The only output is {outputs[0]!r}" if len(outputs) == 1 else f"There are {', '.join(outputs)}"
-            raise RequestInvalid(f"There is no output {_short(name)}.", hint=f"{only}.")
+            raise RequestInvalid(f"There is no output {short(name)}.", hint=f"{only}.")
         if name in found:
             raise RequestInvalid(f"The output {name!r} is asked for twice.", hint="Name each output once.")
         found[name] = _one_wanted(name, _parameters(entry, f"the output {name!r}"), binary)
@@ -305,7 +314,7 @@ def _one_wanted(name: str, parameters: Mapping[str, Any], binary: bool) -> Wante
     classes = parameters.get("classification", 0)
     if type(classes) is not int or classes < 0:
         raise RequestInvalid(
-            f"classification of the output {name!r} is {_short(classes)}.", hint="Expected how many classes to name."
+            f"classification of the output {name!r} is {short(classes)}.", hint="Expected how many classes to name."
         )
     return Wanted(name, bool(parameters.get("binary_data", binary)), classes)
 
@@ -315,34 +324,5 @@ def _parameters(holder: Any, what: str) -> Mapping[str, Any]:
     if parameters is None:
         return {}
     if not isinstance(parameters, dict):
-        raise RequestInvalid(f"`parameters` of {what} is {_kind(parameters)}.", hint="Expected an object.")
+        raise RequestInvalid(f"`parameters` of {what} is {kind_of(parameters)}.", hint="Expected an object.")
     return parameters
-
-
-def _id(request: Mapping[str, Any]) -> str | None:
-    found = request.get("id")
-    if found is None or (isinstance(found, str) and len(found) <= MAX_ID):
-        return found
-    raise RequestInvalid(f"`id` is {_short(found)}.", hint=f"Expected a string of at most {MAX_ID} characters.")
-
-
-def _event_time(parameters: Mapping[str, Any]) -> datetime | None:
-    found = parameters.get("event_time")
-    if found is None:
-        return None
-    try:
-        return parse_time(found if isinstance(found, str) else "")
-    except (ValueError, OverflowError) as error:
-        raise RequestInvalid(
-            f"parameters.event_time is {_short(found)}.", hint="Expected ISO 8601, for instance 2013-03-01T05:15:00Z."
-        ) from error
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -13,10 +13,11 @@ from ....ground.core.errors import RequestInvalid
 from ....prepare.records import Datatype
 from ..answer import Response, no_endpoint
 from ..asked import Answered, Asked
+from ..given import kind_of, short
 from ..runtime import Live
 from . import told
 from .looking import meant, route_of
-from .plain import Expected, Options, expected_of, from_columns, from_rows, kind_of, options_of, short
+from .plain import Expected, Options, expected_of, from_columns, from_rows, options_of
 from .predict import object_of, plain_body
 from .visit import TEXT, Visit, predicted
 

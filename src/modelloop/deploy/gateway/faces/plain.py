@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ....ground.core.clock import parse_time
 from ....ground.core.errors import RequestInvalid
 from ....prepare.records import Columns, Datatype, InputColumn
 from ....register.records import TensorSpec
 from ..asked import Asked, Tensor
+from ..given import event_time_of, id_of, kind_of, short
 from ..runtime import LoadedRoute
 from .looking import meant
-
-MAX_ID = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +113,10 @@ def from_columns(
 
 def options_of(body: Mapping[str, Any]) -> Options:
     """Read `id`, `event_time` and `explain`."""
-    found, moment, explain = body.get("id"), body.get("event_time"), body.get("explain", False)
-    if found is not None and not (isinstance(found, str) and len(found) <= MAX_ID):
-        raise RequestInvalid(f"`id` is {short(found)}.", hint=f"Expected a string of at most {MAX_ID} characters.")
+    explain = body.get("explain", False)
     if not isinstance(explain, bool):
         raise RequestInvalid(f"`explain` is {short(explain)}.", hint="Expected true or false.")
-    return Options(found, None if moment is None else _moment(moment), explain)
+    return Options(id_of(body.get("id")), event_time_of(body.get("event_time"), "`event_time`"), explain)
 
 
 def word_for(column: InputColumn) -> str:
@@ -129,18 +125,6 @@ def word_for(column: InputColumn) -> str:
         return "base64"
     words = {Datatype.BYTES: "text", Datatype.BOOL: "true or false", Datatype.INT64: "whole number"}
     return words.get(column.datatype, "number")
-
-
-def kind_of(value: Any) -> str:
-    """Return what a JSON value is."""
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
-
-
-def short(value: Any) -> str:
-    """Return a value as a message can hold it. Lists and objects only by kind: they may be nested without end."""
-    text = kind_of(value) if isinstance(value, list | dict) else repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _known(expected: Expected, name: Any) -> None:
@@ -202,12 +186,3 @@ def _shaped(spec: TensorSpec, values: Sequence[Any]) -> Tensor:
     if spec.datatype == "BYTES":
         level = [_bytes(spec.name, value, raw=False) for value in level]
     return Tensor(spec.name, spec.datatype, tuple(shape), level)
-
-
-def _moment(found: Any) -> datetime:
-    try:
-        return parse_time(found if isinstance(found, str) else "")
-    except (ValueError, OverflowError) as error:
-        raise RequestInvalid(
-            f"`event_time` is {short(found)}.", hint="Expected ISO 8601, for instance 2013-03-01T05:15:00Z."
-        ) from error

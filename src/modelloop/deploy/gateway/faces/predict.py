@@ -13,11 +13,12 @@ from ....prepare.records import Columns, Datatype, InputColumn
 from ....register.records import TensorSpec
 from ..answer import Response
 from ..asked import Answered, Asked
+from ..given import kind_of
 from ..protocol import too_large, unpack
 from ..runtime import LoadedRoute
 from . import told
 from .looking import arm_of, route_of
-from .plain import Expected, Options, expected_of, from_columns, from_rows, kind_of, options_of, word_for
+from .plain import Expected, Options, expected_of, from_columns, from_rows, options_of, word_for
 from .visit import Visit, json, predicted
 
 _OPTIONS = ("id", "event_time", "explain")

@@ -7,7 +7,8 @@ from typing import Any
 
 from ....prepare.records import Datatype, InputColumn
 from ....register.records import Signature, TensorSpec
-from .plain import MAX_ID, Expected
+from ..given import MAX_ID
+from .plain import Expected
 from .predict import example
 
 Schema = dict[str, Any]
