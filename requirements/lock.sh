@@ -20,3 +20,5 @@ uv pip compile $single ${PIP_FIND_LINKS:+--find-links "$PIP_FIND_LINKS"} --pytho
 python3 only_new.py torch.txt "$slim/mlflow.txt" > mlflow.txt
 # what an exported image of the gateway installs
 uv pip compile $options --constraint test.txt gateway.in -o ../src/modelloop/deploy/exports/gateway.txt
+# the environment in which the test of the Ray Serve export runs what was exported
+uv pip compile $options ../pyproject.toml --extra serve --constraint test.txt ray_serve.in -o ray_serve.txt

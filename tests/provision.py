@@ -1,8 +1,8 @@
-"""Before the tests: see to it that a browser is there, and in CI that the real MLflow client is on its way.
+"""Before the tests: see to it that a browser is there, and in CI that real MLflow and Ray Serve are on their way.
 
-Installs a browser where it may, else says what is missing; all other servers of the tests come as wheels. MLflow's
-environment is built in the background: the tests that need it come late. Runs under a bare Python; instant where there
-is nothing to do.
+Installs a browser where it may, else says what is missing; all other servers of the tests come as wheels. The
+environments of MLflow and Ray Serve are built in the background: the tests that need them wait for their end. Runs
+under a bare Python; instant where there is nothing to do.
 """
 
 from __future__ import annotations
@@ -98,21 +98,22 @@ def fetch_web() -> None:
             (place / name).write_bytes(found.read())
 
 
-def begin_mlflow() -> None:
-    """Begin to build MLflow's environment (tests/mlflow_client.py) and go on; whoever needs it waits for its end."""
+def begin_peers() -> None:
+    """Begin to build the environments of MLflow and Ray Serve and go on; whoever needs one waits for its end."""
     peers = Path(__file__).parent.parent / "build" / "peers"
     peers.mkdir(parents=True, exist_ok=True)
-    script = Path(__file__).with_name("mlflow_client.py")
-    with (peers / "mlflow.log").open("wb") as log:
-        subprocess.Popen(
-            [sys.executable, script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+    for name in ("mlflow_client", "ray_serve"):
+        script = Path(__file__).with_name(f"{name}.py")
+        with (peers / f"{name}.log").open("wb") as log:
+            subprocess.Popen(
+                [sys.executable, script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
 
 
 def main() -> int:
     """Never fail: a test that needs what is missing says so itself, and fails where CI=true."""
     if os.environ.get("CI") == "true":
-        begin_mlflow()
+        begin_peers()
     fetch_web()
     if web() is None and os.environ.get("CI") == "true":
         say("no onnxruntime-web: the test of the edge page will fail (it needs npm, and a registry)")

@@ -16,8 +16,8 @@ def mlflow(kind, port, folder):
     from data import fitted
 
     target = folder / "model"
-    if not target.exists():
-        mlflow.sklearn.save_model(fitted(kind), target)
+    trusted = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
+    mlflow.sklearn.save_model(fitted(kind), target, pyfunc_predict_fn="predict_proba", skops_trusted_types=trusted)
     command = ["mlflow", "models", "serve", "-m", str(target), "-p", str(port), "--env-manager", "local", "-w", "1"]
     _become(command)
 
@@ -104,8 +104,9 @@ def pytriton(kind, port, folder):
     def infer(x):
         return {"y": np.ascontiguousarray(session.run([out], {feed: x})[0].reshape(len(x), -1)[:, -1:])}
 
-    config = TritonConfig(http_port=port, grpc_port=port + 1, metrics_port=port + 2, http_address="127.0.0.1")
-    with Triton(config=config) as triton:
+    here = {"http_address": "127.0.0.1", "grpc_address": "127.0.0.1", "metrics_address": "127.0.0.1"}
+    config = TritonConfig(http_port=port, grpc_port=port + 1, metrics_port=port + 2, **here)
+    with Triton(config=config, workspace=folder / "triton") as triton:
         inputs = [Tensor(name="x", dtype=np.float32, shape=(30,))]
         outputs = [Tensor(name="y", dtype=np.float32, shape=(1,))]
         triton.bind("m", infer, inputs=inputs, outputs=outputs, config=ModelConfig(max_batch_size=128))
@@ -113,7 +114,8 @@ def pytriton(kind, port, folder):
 
 
 def ray(kind, port, folder):
-    """Ray Serve with HAProxy in throughput mode, its fastest."""
+    """Ray Serve with HAProxy in throughput mode, its fastest. Everything of it listens on loopback."""
+    import ray as core
     from data import fitted
     from ray import serve
 
@@ -128,8 +130,30 @@ def ray(kind, port, folder):
             x = np.asarray((await request.json())["x"], dtype=np.float32)
             return {"y": self.model.predict_proba(x)[:, 1].tolist()}
 
+    core.init(
+        include_dashboard=False,
+        object_store_memory=150_000_000,
+        runtime_env={"worker_process_setup_hook": _on_loopback},
+        _node_ip_address="127.0.0.1",
+        _temp_dir=str(folder),
+    )
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     serve.run(Served.bind(), blocking=True)
+
+
+def _on_loopback():
+    """Bind to loopback what Ray and its HAProxy bind to all interfaces, whatever they are told."""
+    from ray.serve._private import haproxy_templates
+
+    for name, text in list(vars(haproxy_templates).items()):
+        if name.isupper():
+            setattr(
+                haproxy_templates, name, text.replace("bind :", "bind 127.0.0.1:").replace("bind *:", "bind 127.0.0.1:")
+            )
+    from ray.serve._private import replica
+
+    bind = replica.add_port_to_grpc_server
+    replica.add_port_to_grpc_server = lambda server, address: bind(server, address.replace("[::]", "127.0.0.1"))
 
 
 def _become(command):

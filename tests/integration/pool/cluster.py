@@ -21,7 +21,9 @@ TOKEN = "modelloop-tests-token-of-more-than-thirty-two-letters"
 class Cluster:
     """Nodes are started one by one, each in a session of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: str | Path = sys.executable) -> None:
+        """`python`: of the environment whose Ray it is."""
+        self._python = str(python)
         # sockets of Ray have long names, and a path of one may have 107 letters
         self._folder = Path(tempfile.mkdtemp(prefix="mltest-", dir="/tmp"))
         token = folder / "token"
@@ -57,7 +59,7 @@ class Cluster:
         else:
             words += ["--head", f"--port={self.port}", "--include-dashboard=false", f"--temp-dir={self._folder}"]
         log = (self._folder / f"{ip}.log").open("wb")
-        argv = [sys.executable, "-m", "ray.scripts.scripts", *words]
+        argv = [self._python, "-m", "ray.scripts.scripts", *words]
         with log:
             node = subprocess.Popen(
                 argv,
@@ -74,6 +76,10 @@ class Cluster:
             assert node.poll() is None, path.read_text(errors="replace")[-3000:]
             assert time.monotonic() < until, path.read_text(errors="replace")[-3000:]
             time.sleep(0.1)
+
+    def pids(self) -> list[int]:
+        """Return the processes of all nodes."""
+        return [pid for node in self._nodes.values() for pid in (node.pid, *below(node.pid))]
 
     def kill(self, ip: str) -> None:
         """End a node as a machine ends: all its processes at once."""

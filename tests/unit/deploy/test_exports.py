@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -17,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployed import live, publish, route
-from kserve_schema import INFERENCE_SERVICE, SERVING_RUNTIME
 from modelloop.cli.acts.deployments import write
 from modelloop.deploy.actions.exporting import carry, export_deployment
 from modelloop.deploy.exports.oci import locked
@@ -114,44 +112,6 @@ def test_the_gateway_understands_what_the_pod_tells_it(ctx: Context, wish: Wish)
     assert options.allow_remote
     assert options.port == gateway["ports"][0]["containerPort"]
     assert options.no_report == (wish.store is None)
-
-
-def test_kserve_takes_runtime_and_service(ctx: Context) -> None:
-    files = exported(ctx, Platform.KSERVE, Wish(store="s3://models/late"))
-    found = documents(files)
-    runtime = found["manifests/servingruntime.yaml"]
-    service = found["manifests/inferenceservice.yaml"]
-    jsonschema.validate(runtime, SERVING_RUNTIME)
-    jsonschema.validate(service, INFERENCE_SERVICE)
-    pod = {"containers": runtime["spec"]["containers"], "volumes": runtime["spec"]["volumes"]}
-    kubernetes_validate.validate(
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": pod}, VERSIONS[0], strict=True
-    )
-    formats = {(entry["name"], entry["version"]) for entry in runtime["spec"]["supportedModelFormats"]}
-    predictors = [service["spec"]["predictor"], service["spec"]["canary"][0]["predictor"]]
-    for predictor, number in zip(predictors, "12", strict=True):
-        model = predictor["model"]
-        assert (model["modelFormat"]["name"], model["modelFormat"]["version"]) in formats
-        assert model["runtime"] == runtime["metadata"]["name"]
-        assert model["protocolVersion"] == "v2"
-        assert model["storageUri"] == f"s3://models/late/{number}"
-        assert any(name.startswith(f"models/{number}/") for name in files)
-    assert service["spec"]["canary"][0]["trafficPercent"] == 25
-
-
-@pytest.mark.parametrize("stage", [Stage.SHADOW, Stage.APPROVAL])
-def test_kserve_has_no_shadow(ctx: Context, stage: Stage) -> None:
-    files = exported(ctx, Platform.KSERVE, Wish(store="s3://models/late"), stage)
-    assert "canary" not in documents(files)["manifests/inferenceservice.yaml"]["spec"]
-    assert not any(name.startswith("models/2/") for name in files)
-    assert f"in its {stage}: left out" in files["README.md"].decode()
-
-
-def test_the_kserve_schema_would_notice(ctx: Context) -> None:
-    service = documents(exported(ctx, Platform.KSERVE, Wish(store="s3://m/l")))["manifests/inferenceservice.yaml"]
-    service["spec"]["canary"][0]["trafficPercent"] = 101
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(service, INFERENCE_SERVICE)
 
 
 def instructions(text: str) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """KServe: a ServingRuntime that is our gateway, and an InferenceService with the versions of the route.
 
-A canary is told as `spec.canary` (KServe 0.20 and later). KServe has no shadow and no stickiness, and nobody there
-compares the two: its README says what is lost.
+A canary is told as `spec.canary`, which KServe takes in its Standard mode only. KServe has no shadow and no stickiness,
+and nobody there compares the two: the export's README says what is lost.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from .records import Carried, Files, Wish
 
 RUNTIME = "modelloop-gateway"
 FORMAT = "modelloop"
+CONTAINER = "kserve-container"
+"""The one of a runtime that KServe lets a predictor change."""
 
 _README = """\
 # {endpoint} on KServe
@@ -28,6 +30,7 @@ Written by `modelloop deployment export {endpoint} --as kserve`: generation {gen
 3. `kubectl apply -f manifests`
 
 Ask at /v2/models/{endpoint}/infer: the Open Inference Protocol v2, which is what `protocolVersion: v2` says.
+The service runs in KServe's Standard mode: Deployments and an autoscaler by CPU, no Knative.
 
 {traffic}
 
@@ -35,12 +38,22 @@ What stays behind: callers do not stick to one version, the versions are not com
 itself. Where that matters, run the gateways with `--as kubernetes --store ...`: they are steered by control.
 """
 
+_SPLIT = """\
+{new} gets {share} % of the requests, {old} the others, by weights of an HTTPRoute: KServe needs its
+Gateway API ingress (`enableGatewayApi`) and a release after 0.20.0, which starts the canary but sends it nothing. Once
+it is promoted, export again: `spec.canary` goes, and `predictor.name` becomes the canary's, so that its pods go on."""
+
 
 def kserve(carried: Carried, wish: Wish) -> Files:
     """Return the manifests, and one folder a version to upload."""
     if wish.store is None:
         raise InvalidInput(
             "KServe fetches models from a storage of yours.", hint="Say where: --store s3://BUCKET/PREFIX."
+        )
+    if "?" in wish.store:
+        raise InvalidInput(
+            "KServe knows where a storage is and how to get in from secrets of its own, not from options of the URL.",
+            hint=f"Say --store {wish.store.partition('?')[0]}.",
         )
     (route,) = carried.table.routes
     arms = [route.champion, *((route.challenger,) if _canary(route) and route.challenger else ())]
@@ -65,31 +78,32 @@ def _runtime(carried: Carried, wish: Wish) -> dict[str, Any]:
             "supportedModelFormats": [{"name": FORMAT, "version": "1", "autoSelect": True}],
             "protocolVersions": ["v2"],
             "multiModel": False,
-            "containers": [container("kserve-container", carried.image(wish), args)],
+            "containers": [container(CONTAINER, carried.image(wish), args)],
             "volumes": volumes(wish),
         },
     }
 
 
 def _service(carried: Carried, wish: Wish, route: Route) -> dict[str, Any]:
-    spec: dict[str, Any] = {"predictor": _predictor(wish, route.champion)}
+    scaled = {"minReplicas": wish.least, "maxReplicas": wish.most, "scaleMetric": "cpu", "scaleTarget": 70}
+    spec: dict[str, Any] = {"predictor": _predictor(wish, route.champion) | scaled}
     if _canary(route) and route.challenger is not None:
-        canary = {"predictor": _predictor(wish, route.challenger), "trafficPercent": round(100 * route.share)}
-        spec["canary"] = [canary]
+        # its replicas are KServe's to choose: fixed, by its share of the other's
+        predictor = _predictor(wish, route.challenger)
+        predictor["model"]["name"] = CONTAINER  # the CRD wants it here, and a webhook refuses it in the other predictor
+        spec["canary"] = [{"predictor": predictor, "trafficPercent": round(100 * route.share)}]
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
-        "metadata": {"name": carried.name},
+        "metadata": {"name": carried.name, "annotations": {"serving.kserve.io/deploymentMode": "Standard"}},
         "spec": spec,
     }
 
 
 def _predictor(wish: Wish, arm: Arm) -> dict[str, Any]:
     return {
-        "minReplicas": wish.least,
-        "maxReplicas": wish.most,
-        "scaleMetric": "cpu",
-        "scaleTarget": 70,
+        # a name a version: what was a canary's is the predictor's once promoted, and nothing is started again
+        "name": f"v{_number(arm)}",
         "timeout": 30,
         "model": {
             "modelFormat": {"name": FORMAT, "version": "1"},
@@ -111,7 +125,8 @@ def _number(arm: Arm) -> str:
 def _readme(carried: Carried, wish: Wish, route: Route) -> bytes:
     if _canary(route) and route.challenger is not None:
         share = round(100 * route.share)
-        traffic = f"{route.challenger.version} gets {share} % of the requests, {route.champion.version} the others."
+        names = {"new": route.challenger.version, "old": route.champion.version, "share": share}
+        traffic = _SPLIT.format(**names)
     elif route.challenger is not None:
         traffic = f"{route.champion.version} answers. {route.challenger.version} is in its {route.stage}: left out."
     else:

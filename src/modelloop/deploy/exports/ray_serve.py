@@ -66,6 +66,9 @@ Ask at /v2/models/{endpoint}/infer, as at a gateway: the same checks, arms, answ
 prediction log below PREDICTION_LOG (default: a folder of its own that goes with it). Replicas carry the table
 in deployment/: a new generation is a new export and `serve deploy`. Of all ways to serve small models this costs the
 most for a request; it is for models that need Ray's machines.
+
+Each replica binds one port to all interfaces for pickled calls of other replicas; only the cluster's token keeps
+others out (Ray 2.60): leave RAY_AUTH_MODE at `token`, and keep the cluster in a network of its own.
 """
 
 
