@@ -15,7 +15,7 @@ PANELS = (
     "worse by very rare, total losses",
     "worse on average, seasons",
     "at the margin, rare large gains",
-    "at the margin, two arms 1 : 9",
+    "at the margin, two arms 2 : 3, a season",
 )
 TITLE = "Wrong verdicts by number of requests, looking at every one (dashed: what the policy allows)"
 _TOP = 0.5

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from modelloop.ground.stats.wagers import SHARES, WEIGHTS
+from modelloop.ground.stats.wagers import SHARES, WEIGHTS, matched_differences
 
 MARGIN = 0.01
 LENGTH = 2000
@@ -65,10 +65,18 @@ def _days(random: Random, count: int) -> np.ndarray:
 
 
 def _two_arms(random: Random, count: int) -> np.ndarray:
-    """Return a challenger's Brier losses less the mean of nine of the champion's, worse by the margin."""
-    new = random.beta(0.4, 1.2, (count, LENGTH))
-    old = random.beta(0.4, 1.2, (count, LENGTH, 9)).mean(axis=2)
-    return np.asarray((new - old + MARGIN).clip(-1, 1))
+    """Return differences of two arms, 2 of 5 requests to the challenger, worse by the margin in a season that moves."""
+    requests = 3 * LENGTH
+    season = 0.5 + 0.25 * np.sin(2 * np.pi * np.arange(requests) / requests)
+    found = np.empty((count, LENGTH))
+    for rollout in found:
+        ours = random.random(requests) < 0.4
+        losses = (season + random.normal(0, 0.08, requests) + MARGIN * ours).clip(0, 1)
+        mine, theirs = np.flatnonzero(ours), np.flatnonzero(~ours)
+        rollout[:] = matched_differences(
+            losses[mine], losses[theirs], *(np.asarray(each, np.float64) for each in (mine, theirs))
+        )[:LENGTH]
+    return found
 
 
 SCENARIOS = {
@@ -81,7 +89,7 @@ SCENARIOS = {
     "at the margin": Scenario("N(.01, .1)", "sent back", 7, _normal(MARGIN, 0.1)),
     "at the margin, rare large gains": Scenario("-.6 in 1 of 50", "sent back", 8, _rare(-0.6, 0.02, MARGIN)),
     "at the margin, seasons": Scenario("margin - .06 sin, the good season first", "sent back", 9, _seasons(-1)),
-    "at the margin, two arms 1 : 9": Scenario("Beta(.4, 1.2) losses", "sent back", 10, _two_arms),
+    "at the margin, two arms 2 : 3, a season": Scenario(".5 + .25 sin + N(0, .08)", "sent back", 10, _two_arms),
     "equal": Scenario("N(0, .1)", "sent back", 11, _normal(0, 0.1)),
     "equal, nearly alike": Scenario("N(0, .02)", "sent back", 12, _normal(0, 0.02)),
     "better": Scenario("N(-.02, .1)", "sent back", 13, _normal(-0.02, 0.1)),

@@ -131,6 +131,8 @@ def _arms(rows: Sequence[Answered], labelled: Sequence[Answered], judging: _Judg
         challenger_rows=len(mine),
         champion_losses=_by_request(old_labelled, old),
         challenger_losses=_by_request(new_labelled, new),
+        champion_at=_told_at(old_labelled),
+        challenger_at=_told_at(new_labelled),
         example=broken[-1].error if broken else None,
         champion_ms=_ms(old_answered),
         challenger_ms=_ms(answered),
@@ -172,6 +174,14 @@ def _by_request(rows: Sequence[Answered], values: Losses) -> Losses:
     return np.asarray(np.bincount(places, weights=values) / np.bincount(places))
 
 
+def _told_at(rows: Sequence[Answered]) -> Losses:
+    """Return when the first outcome of each request came, in the order in which the requests first occur."""
+    first: dict[str, int] = {}
+    for row in rows:
+        first.setdefault(row.id, row.label_seq or 0)
+    return _numbers(first.values())
+
+
 def _groups(rows: Sequence[Answered]) -> dict[str, list[int]]:
     """Return the places of the rows in each slice, in the order in which the slices first occur."""
     found: dict[str, list[int]] = {}
@@ -189,10 +199,16 @@ def _two_sliced(
     old_rows: Sequence[Answered], old: Losses, new_rows: Sequence[Answered], new: Losses
 ) -> dict[str, SliceLosses]:
     theirs = _groups(old_rows)
-    return {
-        name: SliceLosses(champion=_part(old_rows, old, theirs.get(name, [])), challenger=_part(new_rows, new, places))
-        for name, places in _groups(new_rows).items()
-    }
+    found: dict[str, SliceLosses] = {}
+    for name, places in _groups(new_rows).items():
+        others = theirs.get(name, [])
+        found[name] = SliceLosses(
+            champion=_part(old_rows, old, others),
+            challenger=_part(new_rows, new, places),
+            champion_at=_told_at([old_rows[place] for place in others]),
+            challenger_at=_told_at([new_rows[place] for place in places]),
+        )
+    return found
 
 
 def _part(rows: Sequence[Answered], values: Losses, places: Sequence[int]) -> Losses:

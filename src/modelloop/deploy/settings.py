@@ -65,6 +65,12 @@ class RolloutSettings:
     max_hours: float = setting(
         "hours in a stage after which `not yet` becomes back, if there was traffic; 0: no limit", default=0.0, least=0
     )
+    outcome_hours: float = setting(
+        "hours after its request before an outcome counts: as long as outcomes take, where some kinds are known sooner "
+        "than others; 0: at once",
+        default=0.0,
+        least=0,
+    )
     margin: float = setting(
         "how much larger the challenger's mean loss may be (Brier score, or absolute error in units of the label's "
         "spread)",
@@ -84,7 +90,11 @@ class RolloutSettings:
         most=0.5,
     )
     max_error_rate: float = setting("share of requests the challenger may fail", default=0.01, least=0, most=1)
-    max_latency_ratio: float = setting("latency of the challenger against the champion's", default=5.0, least=1)
+    max_latency_ratio: float = setting(
+        "latency of the challenger against the champion's, while both answer; below 1 ms nothing is too long",
+        default=5.0,
+        least=1,
+    )
     latency_quantile: float = setting("which latency is compared; .5: median", default=0.5, least=0.5, most=0.999)
     max_latency_ms: float | None = setting(
         "most milliseconds at that quantile; none if left out", default=None, least=0

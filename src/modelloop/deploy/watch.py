@@ -56,6 +56,8 @@ class Compared:
     champion: tuple[int, ...]
     """How many of the champion's answers lie between two edges."""
     challenger: tuple[int, ...]
+    classes: tuple[str, ...] = ()
+    """Names of the classes that were answered, one for each count; without them answers are numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class RolloutView:
     verdict: StageVerdict | None
     """What was said last of the present stage."""
     remaining_rows: int | None
-    """Expected until a verdict at the present rate; None: nobody knows yet."""
+    """Expected until a verdict at the present rate; None: nobody knows yet, or none is to be expected."""
     remaining_seconds: float | None
     stage_seconds: float
     """How long the stage has lasted, pauses left out."""
@@ -103,7 +105,7 @@ def view(rollout: Rollout, policy: RolloutSettings, compared: Compared | None, n
     last = rollout.verdicts[-1] if rollout.verdicts else None
     here = last if last is not None and (rollout.stage in OVER or _of(last, rollout.stage, rollout.step)) else None
     remaining = here.numbers.get("remaining") if here and rollout.stage not in OVER else None
-    remaining = remaining if isinstance(remaining, Mapping) else {}
+    remaining = remaining if isinstance(remaining, Mapping) and not remaining.get("gives_up") else {}
     return RolloutView(
         rollout=rollout,
         strategy=str(policy.strategy),
@@ -160,8 +162,8 @@ def _of(verdict: StageVerdict, stage: Stage, step: int) -> bool:
     return verdict.numbers.get("stage") == str(stage) and _step(verdict) == (step if stage is Stage.CANARY else 0)
 
 
-def compare(rows: Sequence[Pair], rollout: Rollout, task: str) -> Compared:
-    """Return what both versions answered on these rows."""
+def compare(rows: Sequence[Pair], rollout: Rollout, task: str, classes: tuple[str, ...] = ()) -> Compared:
+    """Return what both versions answered on these rows. `classes`: the names of those that are answered."""
     new = rollout.challenger
     both = [row for row in rows if row.shadow_version is not None and _finite(row.shadow_score)]
     apart = [_apart(row.score, float(row.shadow_score or 0.0), task) for row in both]
@@ -169,7 +171,7 @@ def compare(rows: Sequence[Pair], rollout: Rollout, task: str) -> Compared:
     ours: list[float] = []
     for version, score in _answers(rows):
         (ours if version == new else theirs).append(score)
-    edges = _edges([*theirs, *ours], task)
+    edges = tuple(float(place) for place in range(len(classes) + 1)) if classes else _edges([*theirs, *ours], task)
     return Compared(
         rows=len(rows),
         pairs=len(both),
@@ -179,6 +181,7 @@ def compare(rows: Sequence[Pair], rollout: Rollout, task: str) -> Compared:
         edges=edges,
         champion=_counts(theirs, edges),
         challenger=_counts(ours, edges),
+        classes=classes,
     )
 
 
@@ -208,9 +211,10 @@ def _edges(scores: Sequence[float], task: str) -> tuple[float, ...]:
 
 
 def _counts(scores: Sequence[float], edges: Sequence[float]) -> tuple[int, ...]:
-    counts = [0] * (len(edges) - 1 if edges else 0)
+    bins = len(edges) - 1 if edges else 0
+    counts = [0] * bins
     span = (edges[-1] - edges[0] if edges else 0.0) or 1.0
     for score in scores:
-        place = int((score - edges[0]) / span * BINS)
-        counts[min(max(place, 0), BINS - 1)] += 1
+        place = int((score - edges[0]) / span * bins)
+        counts[min(max(place, 0), bins - 1)] += 1
     return tuple(counts)

@@ -55,6 +55,9 @@ def _check_strategy(findings: Findings, path: Path, rollout: RolloutSettings) ->
         if strategy is not only and said(findings, path, name):
             found = f'a setting that "{strategy}" does not use'
             findings.add((*path, name), found, f'it only with strategy = "{only}"')
+    if strategy is Strategy.BLUE_GREEN and said(findings, path, "max_latency_ratio"):
+        found, hint = 'a setting that "blue_green" does not use', "the versions never answer at the same time"
+        findings.add((*path, "max_latency_ratio"), found, "max_latency_ms", hint)
     share = rollout.test_share
     if strategy is Strategy.AB_TEST and readable(share) and not 0 < share < 1:
         findings.add((*path, "test_share"), f"{share:g}", "between 0 and 1, both versions are asked")

@@ -90,6 +90,7 @@ def test_canary_arms_and_who_stood_in() -> None:
     assert evidence.champion_ms.tolist() == [2.0]
     assert evidence.example == "crashed"
     assert evidence.champion_losses.tolist() == [0.25]
+    assert (evidence.champion_at.tolist(), evidence.challenger_at.tolist()) == ([1], [2])
 
 
 def test_a_bake_pairs_with_the_version_before_where_it_still_scores() -> None:
@@ -124,6 +125,8 @@ def test_slices_and_missing_inputs() -> None:
     )
     assert list(arms.slices) == ["carrier = UA"]
     assert len(arms.slices["carrier = UA"].champion) == len(arms.slices["carrier = UA"].challenger) == 1
+    assert arms.slices["carrier = UA"].champion_at.tolist() == [2]
+    assert arms.slices["carrier = UA"].challenger_at.tolist() == [1]
 
 
 def test_multiclass_reads_the_probabilities_and_falls_back_on_the_best_class() -> None:

@@ -90,6 +90,29 @@ def test_inputs_that_the_champion_needs_are_needed_whoever_answers() -> None:
     assert ask(gateway, {"inputs": inputs()}).status == 400
 
 
+@pytest.mark.parametrize("shadows", [True, False])
+@pytest.mark.parametrize("broken", [fails, not_finite, wrong_length, cannot])
+def test_in_a_bake_the_version_before_stands_in(broken: Any, shadows: bool) -> None:
+    route = Route("late", TWO, ONE if shadows else None, Stage.BAKE, 1.0, "salt", standby=() if shadows else (ONE,))
+    gateway = answerer(route, arm(TWO, Made(broken)), arm(ONE, constant(0.125)))
+    response = ask(gateway, {"inputs": inputs()})
+    record = logged(response)
+    assert (response.status, record["v"], record["s"], "sv" in record) == (200, "delay:1", [0.125], False)
+    assert record["err"]
+    alone = ask(gateway, {"inputs": inputs()}, "/v2/models/late/versions/2/infer")  # by number: nobody stands in
+    assert alone.status != 200
+
+
+def test_in_a_bake_what_neither_version_can_read_is_the_callers_mistake() -> None:
+    route = Route("late", TWO, ONE, Stage.BAKE, 1.0, "salt")
+    gateway = answerer(route, arm(TWO, Made(cannot)), arm(ONE, Made(cannot), EXTRA))
+    response = ask(gateway, {"inputs": inputs()})
+    assert (response.status, "carrier 'AA'" in told(response)["error"]) == (400, True)
+    both = answerer(route, arm(TWO, Made(fails)), arm(ONE, Made(fails)))
+    failed = ask(both, {"inputs": inputs()})
+    assert (failed.status, logged(failed)["k"]) == (500, "f")
+
+
 @pytest.mark.parametrize("broken", [fails, not_finite, wrong_length])
 def test_a_failing_champion_is_our_fault_and_logged_so(broken: Any) -> None:
     gateway = answerer(Route("late", ONE), arm(ONE, Made(broken)))

@@ -25,7 +25,7 @@ from modelloop.deploy.verdict import (
     judge_test,
 )
 from modelloop.deploy.verdicts.budget import shares
-from modelloop.deploy.verdicts.stages import LIVE, SHADOW, matched
+from modelloop.deploy.verdicts.stages import LIVE, SHADOW
 
 POLICY = RolloutSettings(shadow_rows=100, canary_rows=50, margin=0.02)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -105,6 +105,15 @@ def test_least_seconds_hold_a_good_version() -> None:
     assert early.decision == NOT_YET
     assert early.numbers["remaining"]["seconds"] == 10
     assert judge_shadow(good, policy, since=NOW - timedelta(seconds=600), now=NOW).decision == BETTER
+
+
+def test_a_stage_that_will_end_without_a_verdict_says_so() -> None:
+    asked = ArmEvidence(500, 0, 0, None, None)
+    silent = judge_shadow(Evidence(500, asked, asked), RolloutSettings(max_rows=600))
+    assert silent.decision == NOT_YET
+    assert "there will be no verdict: 100 more rows, and the stage gives up" in silent.reason
+    assert silent.numbers["remaining"]["gives_up"]
+    assert not judge_shadow(shadow(normal(0, 200)), RolloutSettings()).numbers["remaining"]["gives_up"]
 
 
 def test_a_goal_of_better_asks_for_more() -> None:
@@ -246,9 +255,22 @@ def test_the_default_shares_are_those_that_are_told() -> None:
     assert shares(RolloutSettings(), LIVE) == pytest.approx({"quality": 0.02, "errors": 0.02, "latency": 0.01})
 
 
-@pytest.mark.parametrize(("share", "per"), [(0.5, 1), (0.1, 9), (0.25, 3), (0.9, 1), (0.001, 20), (0.0, 20), (1.0, 1)])
-def test_champion_requests_are_matched_by_the_share(share, per) -> None:
-    assert matched(share) == per
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.4, 0.7])
+@pytest.mark.parametrize("stormy", ["first", "last"])
+def test_a_season_is_not_the_challengers_fault(share, stormy) -> None:
+    """Both versions alike, the second half of the stage far harder (or easier) than the first, shares of any size."""
+    random = np.random.default_rng(3)
+    for _ in range(5):
+        ours = random.random(3000) < share
+        means = np.where((np.arange(3000) < 1500) == (stormy == "first"), 0.6, 0.1)
+        losses = (means + random.normal(0, 0.1, 3000)).clip(0, 1)
+        for count in (750, 1500, 2000, 2500, 3000):
+            mine, theirs = np.flatnonzero(ours[:count]), np.flatnonzero(~ours[:count])
+            evidence = canary(
+                len(mine), champion_losses=losses[theirs], challenger_losses=losses[mine],
+                champion_at=theirs.astype(float), challenger_at=mine.astype(float),
+            )  # fmt: skip
+            assert judge_canary(evidence, POLICY).decision != WORSE
 
 
 @settings(max_examples=30, deadline=None)

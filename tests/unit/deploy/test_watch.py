@@ -62,6 +62,8 @@ def test_what_is_left_is_that_of_the_present_stage() -> None:
     here = replace(ROLLOUT, stage=Stage.SHADOW, verdicts=(said,))
     seen = view(here, RolloutSettings(), None, NOW + timedelta(seconds=9))
     assert (seen.remaining_rows, seen.remaining_seconds, seen.stage_seconds) == (40, 8.0, 9.0)
+    hopeless = replace(said, numbers={"stage": "shadow", "step": 0, "remaining": {"rows": 40, "gives_up": True}})
+    assert view(replace(here, verdicts=(hopeless,)), RolloutSettings(), None, NOW).remaining_rows is None
     gone_on = view(replace(here, stage=Stage.CANARY), RolloutSettings(), None, NOW)
     assert (gone_on.verdict, gone_on.remaining_rows) == (None, None)
 

@@ -56,6 +56,12 @@ def test_the_good_file_is_good() -> None:
         ('["name"]', '["name"]\nlog.required = true\nlog.durability = "buffered"', "log.required", "after the answer"),
         ('outcome_key = "order"', 'outcome_key = "passport"', "outcome_key", "mask it"),
         ("max_hours = 1", "max_hours = 0.01", "rollout.max_hours", "always goes back"),
+        (
+            'strategy = "ab_test"\ntest_share = 0.3',
+            'strategy = "blue_green"\nmax_latency_ratio = 2',
+            "rollout.max_latency_ratio",
+            "never answer at the same time",
+        ),
     ],
 )
 def test_a_contradiction_is_told(old: str, new: str, where: str, hint: str) -> None:

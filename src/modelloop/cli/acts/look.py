@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.text import Text
@@ -14,6 +15,9 @@ from ...web.picture import picture
 from ..desk import Desk
 from ..face import Answer
 from .tables import facts, printed, table
+
+_REASON = 300
+"""Letters of a reason that are shown; `--json` has all of it."""
 
 
 def status(desk: Desk) -> Answer:
@@ -76,5 +80,14 @@ def audit_list(desk: Desk, *, limit: int, subject: str | None) -> Answer:
     """List the newest entries."""
     with desk.ctx.db.reading() as connection:
         found = audit.newest(connection, subject=subject, limit=limit)
-    rows = [(e.seq, e.at, e.actor, e.action, e.subject) for e in found]
-    return Answer({"entries": found}, printed(table(("", "at", "who", "did", "to"), rows, empty="the log is empty")))
+    rows = [(e.seq, e.at, e.actor, e.action, e.subject, _why(e.detail)) for e in found]
+    names = ("", "at", "who", "did", "to", "why")
+    empty = "the log is empty" if subject is None else f"the log holds nothing about {subject[:80]!r}"
+    return Answer({"entries": found}, printed(table(names, rows, empty=empty)))
+
+
+def _why(detail: Mapping[str, Any]) -> str:
+    """Return why something was done: what a person gave as reason, or what a verdict says."""
+    verdict = detail.get("verdict")
+    told = detail.get("reason") or (verdict.get("reason") if isinstance(verdict, Mapping) else None)
+    return str(told or "")[:_REASON]

@@ -16,11 +16,14 @@ from .. import tables
 from ..evidence import gather
 from ..reach import reach
 from ..records import Rollout, Stage, StageVerdict
-from ..rollout import exposure, judging, since
+from ..rollout import judging, since
 from ..serving import read as read_serving
 from ..settings import RolloutSettings
 from ..verdict import BETTER, NOT_YET, Evidence, judge_bake, judge_canary, judge_check, judge_shadow, judge_test
 from .publishing import policy_of, reports
+
+_RIPENS = timedelta(minutes=1)
+"""Where outcomes count some time after their request, one may come to count although nothing came in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ def judge(connection: Connection, ctx: Context, row: RowMapping, rollout: Rollou
     stage, policy = judging(rollout, policy_of(row))
     if stage is Stage.CHECK:
         return None  # approval without any exposure before it
-    verdict = _by_stage(stage, _evidence(connection, row, rollout, stage), policy, rollout, now)
+    ripe = now - timedelta(hours=policy.outcome_hours) if policy.outcome_hours else None
+    verdict = _by_stage(stage, _evidence(connection, row, rollout, stage, ripe), policy, rollout, now)
     numbers = {**verdict.numbers, "at": now.isoformat(), "paused": rollout.paused_by is not None}
     return _steps_done(ctx, row, replace(verdict, numbers=numbers))
 
@@ -82,14 +86,17 @@ def _hour_struck(rollout: Rollout, policy: RolloutSettings, last: datetime, now:
     """Say whether one of the times that the policy counts lies between two looks."""
     begun = since(rollout, now)
     marks = (begun + timedelta(seconds=policy.least_seconds), begun + timedelta(hours=policy.max_hours))
-    return any(last < mark <= now for mark in marks)
+    ripens = policy.outcome_hours > 0 and now - last >= _RIPENS
+    return ripens or any(last < mark <= now for mark in marks)
 
 
-def _evidence(connection: Connection, row: RowMapping, rollout: Rollout, stage: Stage) -> Evidence:
+def _evidence(
+    connection: Connection, row: RowMapping, rollout: Rollout, stage: Stage, ripe: datetime | None
+) -> Evidence:
     place = tables.find(connection, tables.endpoint, name=rollout.endpoint)
     since_then = (rollout.endpoint, row["generation"], rollout.stage_since)
     failed = [Failed(r.id, r.arm, r.version, r.error) for r in tables.unanswered(connection, *since_then)]
-    rows = [*tables.stage_rows(connection, *since_then), *failed]
+    rows = [*tables.stage_rows(connection, *since_then, ripe=ripe), *failed]
     task = place["task"] if place else "binary"
     rule = read_serving(place["serving"] if place else {}).loss
     return gather(rows, stage, rollout.challenger, task=task, scale=row["scale"], rule=rule)
@@ -105,7 +112,7 @@ def _by_stage(
         return judge_test(evidence, policy, since=begun, now=now)
     if stage is Stage.BAKE:
         return judge_bake(evidence, policy, since=begun, now=now)
-    return judge_canary(evidence, policy, share=exposure(rollout, policy)[1], since=begun, now=now)
+    return judge_canary(evidence, policy, since=begun, now=now)
 
 
 def _steps_done(ctx: Context, row: RowMapping, verdict: StageVerdict) -> StageVerdict:

@@ -18,7 +18,7 @@ from ...ground.core.errors import InvalidInput, ModelloopError, NotFound, NotRea
 from ...prepare.records import Columns
 from ..log import frame
 from ..privacy import text_of
-from ..records import Lookup
+from ..records import Lookup, Stage
 from ..route import ArmName, choose, shadowed
 from .asked import Answered, Asked
 from .counting import Counters
@@ -103,7 +103,7 @@ class Call:
     started: float
     name: ArmName = ArmName.CHAMPION
     error: str | None = None
-    """Why the challenger did not answer."""
+    """Why the version that is tried did not answer, where another stands in."""
     finished: bool = False
     _counted: bool = False
 
@@ -118,9 +118,10 @@ class Call:
         self.name, arm = self._chosen()
         if self.name is ArmName.CHALLENGER and self.pinned is None:
             columns_for(route.champion, asked)  # it must be able to take over
-            self._try(arm)
-        else:
+        if self._stand_in() is None:
             self._ask(arm, columns_for(arm, asked))
+        else:
+            self._try(arm)
 
     def _chosen(self) -> tuple[ArmName, LoadedArm]:
         route = self.route
@@ -139,8 +140,17 @@ class Call:
         value = value.item() if hasattr(value, "item") else value
         return self.prediction if value is None or value != value else text_of(value)  # noqa: PLR0124 - NaN
 
+    def _stand_in(self) -> LoadedArm | None:
+        """Return who answers where the version that is tried fails: the champion, in a bake the version before."""
+        if self.pinned is not None or self.error is not None:
+            return None
+        if self.name is ArmName.CHALLENGER:
+            return self.route.champion
+        others = [arm for arm in self.route.arms if arm is not self.route.champion]
+        return others[0] if self.route.route.stage is Stage.BAKE and others else None
+
     def _try(self, arm: LoadedArm) -> None:
-        """Ask the challenger, whose every failure is the champion's turn."""
+        """Ask the version that is tried, whose every failure is another's turn."""
         try:
             lacking = [one.name for one in self.asked.wanted if not _has(arm, one.name)]
             if lacking:
@@ -170,18 +180,25 @@ class Call:
                 raise found
             scored = settled(arm, found, self.asked.rows, (time.perf_counter() - begun) * 1000)
         except ModelloopError as failure:
-            if self.name is ArmName.CHAMPION or self.pinned is not None or self.error is not None:
+            if self._stand_in() is None:
                 raise
             self._fall_back(arm, failure)
             return
         self._scored(arm, columns, scored)
 
     def _fall_back(self, arm: LoadedArm, failure: ModelloopError) -> None:
+        other = self._stand_in()
+        try:
+            able = other is not None and all(_has(other, one.name) for one in self.asked.wanted)
+            columns = columns_for(other, self.asked) if other is not None and able else None
+        except ModelloopError:
+            columns = None
+        if other is None or columns is None:
+            raise failure  # what neither can read is the caller's mistake, in the words of the version that answers
         self.error = str(failure)[:500]
         self.tally(arm).failed += 1
         self.name = ArmName.CHAMPION
-        champion = self.route.champion
-        self._ask(champion, columns_for(champion, self.asked))
+        self._ask(other, columns)
 
     def _scored(self, arm: LoadedArm, columns: Columns, scored: Scored) -> None:
         if self.asked.explain:
@@ -291,7 +308,9 @@ class Call:
 
     def _shadow_job(self) -> ShadowJob | None:
         challenger = self.route.challenger
-        if challenger is None or self.pinned is not None or not shadowed(self.route.route, self.prediction):
+        if challenger is None or self.pinned is not None or self.error is not None:
+            return None
+        if not shadowed(self.route.route, self.prediction):
             return None
         return ShadowJob(self.prediction, challenger, self.asked, None, self.asked.rows)
 

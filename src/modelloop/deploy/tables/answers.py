@@ -198,10 +198,20 @@ def set_shadows(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
         connection.execute(query, [{k: v for k, v in row.items() if k != "of_row"} for row in all_rows])
 
 
-def stage_rows(connection: Connection, name: str, generation: int, since: datetime) -> Sequence[Any]:
-    """Return what was answered since a stage was published and began, for its verdict."""
+def stage_rows(
+    connection: Connection, name: str, generation: int, since: datetime, *, ripe: datetime | None = None
+) -> Sequence[Any]:
+    """Return what was answered since a stage was published and began, for its verdict.
+
+    `ripe`: labels of requests from after it do not count yet. They come to count in the order of their requests.
+    """
     c = prediction.c
-    columns = (c.id, c.row, c.arm, c.version, c.score, c.milliseconds, c.error, c.label, c.label_seq)
+    label: sa.ColumnElement[Any] = c.label
+    order: sa.ColumnElement[Any] = c.label_seq
+    if ripe is not None:
+        label = sa.case((c.at <= ripe, c.label)).label("label")
+        order = sa.func.row_number().over(order_by=(c.at, c.id, c.row)).label("label_seq")
+    columns = (c.id, c.row, c.arm, c.version, c.score, c.milliseconds, c.error, label, order)
     shadow = (c.shadow_version, c.shadow_score, c.shadow_error, c.shadow_milliseconds, c.shadow_answer)
     query = sa.select(*columns, *shadow, c.answer, c.slices, c.missing, c.at)
     return connection.execute(query.where(c.endpoint == name, c.generation >= generation, c.at >= since)).all()

@@ -59,8 +59,9 @@ def remaining(
     wanted = [_scaled(exposure.least - exposure.rows, exposure.rows, evidence.rows)]
     wanted.append(math.inf if to_go is None else _scaled(to_go, compared, evidence.rows))
     rows = max(0.0, *wanted)
-    if ends:
-        rows = min(rows, max(0, policy.max_rows - evidence.rows))
+    last = max(0, policy.max_rows - evidence.rows) if ends else math.inf
+    gives_up = rows > last
+    rows = min(rows, last)
     spent = exposure.seconds
     seconds = None if not spent or not math.isfinite(rows) else rows * spent / evidence.rows
     if seconds is not None and spent is not None:
@@ -69,6 +70,7 @@ def remaining(
     return {
         "rows": math.ceil(rows) if math.isfinite(rows) else None,
         "seconds": None if seconds is None else round(max(0.0, seconds), 1),
+        "gives_up": gives_up,
     }
 
 
@@ -77,6 +79,8 @@ def told(left: dict[str, Any]) -> str:
     if not left["rows"]:
         return ""
     time = f", about {_time(left['seconds'])}" if left["seconds"] else ""
+    if left.get("gives_up"):
+        return f" As it looks there will be no verdict: {left['rows']:,} more rows{time}, and the stage gives up."
     return f" Expected: {left['rows']:,} more rows{time}."
 
 

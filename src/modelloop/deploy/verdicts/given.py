@@ -28,6 +28,8 @@ class SliceLosses:
     pairs: Losses = field(default_factory=_none)
     champion: Losses = field(default_factory=_none)
     challenger: Losses = field(default_factory=_none)
+    champion_at: Losses = field(default_factory=_none)
+    challenger_at: Losses = field(default_factory=_none)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,9 @@ class Evidence:
     """Loss of the challenger minus loss of the champion on the same rows, one mean for each request."""
     champion_losses: Losses = field(default_factory=_none)
     challenger_losses: Losses = field(default_factory=_none)
+    champion_at: Losses = field(default_factory=_none)
+    """Places of the champion's losses among those of both, in the order in which outcomes arrived; empty: by turns."""
+    challenger_at: Losses = field(default_factory=_none)
     example: str | None = None
     """One of the challenger's errors."""
     champion_ms: Losses = field(default_factory=_none)

@@ -36,12 +36,16 @@ def bound_of(policy: RolloutSettings) -> float:
     return policy.margin if policy.goal is Goal.NOT_WORSE else -policy.margin
 
 
-def judge_loss(evidence: Evidence, policy: RolloutSettings, *, false_alarm: float, per: int = 1) -> Quality:
-    """Compare the losses: on the same requests where there are pairs, else one's requests with `per` of the other's."""
-    values = _differences(evidence.pairs, evidence.champion_losses, evidence.challenger_losses, per)
+def judge_loss(evidence: Evidence, policy: RolloutSettings, *, false_alarm: float) -> Quality:
+    """Compare the losses: on the same requests where there are pairs, else on requests that came one after another."""
+    values = evidence.pairs if len(evidence.pairs) else matched_differences(
+        evidence.challenger_losses, evidence.champion_losses, evidence.challenger_at, evidence.champion_at
+    )  # fmt: skip
     bound = bound_of(policy)
     if not len(values):
-        return Quality(NOT_YET, "No outcome is known yet of requests that both versions can be judged by", {}, 0, None)
+        late = f" (outcomes count {policy.outcome_hours:g} hours after their request)" if policy.outcome_hours else ""
+        said = f"No outcome is known yet of requests that both versions can be judged by{late}"
+        return Quality(NOT_YET, said, {}, 0, None)
     below, above = evidence_below(values, bound, **_RANGE), evidence_above(values, bound, **_RANGE)
     wins, loses = -math.log(policy.false_promotion), -math.log(false_alarm)
     decision = BETTER if below >= wins else WORSE if above >= loses else NOT_YET
@@ -54,12 +58,12 @@ def judge_loss(evidence: Evidence, policy: RolloutSettings, *, false_alarm: floa
 
 
 def judge_slices(
-    evidence: Evidence, policy: RolloutSettings, *, false_alarm: float, per: int = 1
+    evidence: Evidence, policy: RolloutSettings, *, false_alarm: float
 ) -> tuple[str | None, dict[str, Any]]:
     """Return why the challenger is surely worse somewhere, or None; the k-th slice has the k-th share of the chance."""
     worst: dict[str, Any] = {}
     for place, (name, found) in enumerate(list(evidence.slices.items())[:MOST_SLICES], 1):
-        values = _of(found, per)
+        values = _of(found)
         if not len(values):
             continue
         mean = float(values.mean())
@@ -77,12 +81,10 @@ def judge_slices(
     return None, numbers | ({"slices_unguarded": more} if (more := len(evidence.slices) - MOST_SLICES) > 0 else {})
 
 
-def _of(found: SliceLosses, per: int) -> Losses:
-    return _differences(found.pairs, found.champion, found.challenger, per)
-
-
-def _differences(pairs: Losses, champion: Losses, challenger: Losses, per: int) -> Losses:
-    return pairs if len(pairs) else matched_differences(challenger, champion, per)
+def _of(found: SliceLosses) -> Losses:
+    if len(found.pairs):
+        return found.pairs
+    return matched_differences(found.challenger, found.champion, found.challenger_at, found.champion_at)
 
 
 def _numbers(values: Losses, policy: RolloutSettings, false_alarm: float) -> dict[str, Any]:
@@ -104,7 +106,8 @@ def _numbers(values: Losses, policy: RolloutSettings, false_alarm: float) -> dic
 def _said(evidence: Evidence, numbers: dict[str, Any], policy: RolloutSettings) -> str:
     rows = evidence.challenger.labelled
     on = f"{rows:,} labelled rows of {numbers['compared']:,} requests" if len(evidence.pairs) else (
-        f"{numbers['compared']:,} requests of each version with known outcomes"
+        f"{len(evidence.challenger_losses):,} requests of the challenger and {len(evidence.champion_losses):,} of the "
+        f"champion with known outcomes, compared in {numbers['compared']:,} groups,"
     )  # fmt: skip
     wanted = "may be worse by less than" if policy.goal is Goal.NOT_WORSE else "must be better by more than"
     return (

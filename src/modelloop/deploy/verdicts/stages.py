@@ -16,8 +16,6 @@ from .quality import Quality, judge_loss, judge_slices
 
 SHADOW = ("quality", "errors", "disagreement", "missing", "slices")
 LIVE = ("quality", "errors", "latency", "milliseconds", "missing", "slices")
-MOST_MATCHED = 20
-"""Champion requests that one of the challenger's is compared with, at most: more make the bounds no narrower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +45,17 @@ def judge_canary(
     policy: RolloutSettings,
     *,
     wait: bool = False,
-    share: float = 0.5,
     since: datetime | None = None,
     now: datetime | None = None,
 ) -> StageVerdict:
     """Let the challenger go on unless something is surely, or so far, beyond what the policy allows.
 
     That its loss is not worse was shown by the shadow; where that is left out, a goal of `better` is asked for here.
-    With `wait` (a person is asked) enough good requests lead to `not yet` instead of `better`. `share`: of callers that
-    the challenger answers.
+    With `wait` (a person is asked) enough good requests lead to `not yet` instead of `better`.
     """
     if not evidence.challenger.asked:
         return _nothing(evidence, "No request has reached the challenger yet")
-    tested = _tested(evidence, policy, LIVE, per=matched(share))
+    tested = _tested(evidence, policy, LIVE)
     exposure = Exposure(evidence.challenger_rows, policy.canary_rows, since, now)
     said = _asked(evidence, exposure)
     shadowed = policy.shadow_rows > 0 and policy.shadow_fraction > 0
@@ -82,7 +78,7 @@ def judge_test(
     """Compare the versions each on its own share of callers, until the goal is surely reached or surely missed."""
     if not evidence.challenger.asked:
         return _nothing(evidence, "No request has reached the challenger yet")
-    tested = _tested(evidence, policy, LIVE, per=matched(policy.test_share))
+    tested = _tested(evidence, policy, LIVE)
     exposure = Exposure(evidence.challenger_rows, policy.canary_rows, since, now)
     return _compared(evidence, policy, tested, exposure, _asked(evidence, exposure))
 
@@ -112,14 +108,9 @@ def judge_bake(
     return _verdict(NOT_YET, reason, tested.numbers | {"remaining": left})
 
 
-def matched(share: float) -> int:
-    """Return how many champion requests come for each of the challenger's at this share of callers; at least one."""
-    return min(MOST_MATCHED, max(1, int((1 - share) / share + 1e-9))) if share > 0 else MOST_MATCHED
-
-
-def _tested(evidence: Evidence, policy: RolloutSettings, tests: tuple[str, ...], *, per: int = 1) -> _Tested:
+def _tested(evidence: Evidence, policy: RolloutSettings, tests: tuple[str, ...]) -> _Tested:
     budget = shares(policy, tests)
-    quality = judge_loss(evidence, policy, false_alarm=budget["quality"], per=per)
+    quality = judge_loss(evidence, policy, false_alarm=budget["quality"])
     numbers: dict[str, Any] = {
         "rows": evidence.rows,
         "champion": asdict(evidence.champion),
@@ -134,7 +125,7 @@ def _tested(evidence: Evidence, policy: RolloutSettings, tests: tuple[str, ...],
     if quality.decision == WORSE:
         harms.append(f"{quality.said}: {_missed(policy)}.")
     if "slices" in budget:
-        harm, more = judge_slices(evidence, policy, false_alarm=budget["slices"], per=per)
+        harm, more = judge_slices(evidence, policy, false_alarm=budget["slices"])
         harms.append(harm)
         numbers |= more
     numbers["budget"] = {"false_promotion": policy.false_promotion, **budget}

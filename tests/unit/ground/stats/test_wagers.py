@@ -23,6 +23,8 @@ from modelloop.ground.stats.wagers import (
 )
 
 ALPHA = 0.1
+NONE = np.empty(0)
+NONE = np.empty(0)
 RANGE = {"lower": -1.0, "upper": 1.0}
 UNIT = {"lower": 0.0, "upper": 1.0}
 streams = st.lists(st.floats(-1, 1, allow_nan=False), min_size=1, max_size=60).map(np.array)
@@ -171,16 +173,43 @@ def test_rare_total_losses_are_not_ruled_out_before_they_could_have_been_seen() 
     assert least < 450
 
 
-def test_matched_differences_are_cut_by_counting() -> None:
+def test_values_meet_those_of_the_other_stream_that_came_meanwhile() -> None:
+    def matched(second: str, *, by: int) -> list[float]:
+        at = [np.array([n for n, which in enumerate(second) if which == name], dtype=float) for name in "12"]
+        return (matched_differences(at[0], at[1], at[0], at[1]) * by).round(6).tolist()
+
+    assert matched("1212", by=1) == [-1.0, -1.0]
+    assert matched("2112", by=1) == [1.0, -1.0]
+    assert matched("2222221", by=1) == [6 - 1.5]  # the last two wait for the next
+    assert matched("22222211", by=1) == [6 - 1.5, 7 - 4.0]
+    assert matched("1111112", by=1) == [1.5 - 6]
+    assert matched("222", by=1) == []
+
+
+def test_streams_without_places_came_by_turns() -> None:
     first, second = np.arange(4.0), np.array([1.0, 3.0, 5.0, 7.0, 0.0])
-    assert matched_differences(first, second, 2).tolist() == [-2.0, -5.0]
-    assert matched_differences(first, second, 1).tolist() == [-1.0, -2.0, -3.0, -4.0]
-    assert len(matched_differences(first, np.empty(0), 3)) == 0
+    assert matched_differences(first, second, NONE, NONE).tolist() == [-1.0, -2.0, -3.0, -4.0]
+    assert len(matched_differences(first, np.empty(0), NONE, NONE)) == 0
 
 
-@given(st.integers(0, 30), st.integers(0, 90), st.integers(1, 5), st.integers(0, 20))
-def test_more_outcomes_only_add_differences(n, m, per, more) -> None:
-    random = np.random.default_rng(n + 100 * m)
-    first, second = random.random(n + more), random.random(m + more)
-    before = matched_differences(first[:n], second[:m], per)
-    assert matched_differences(first, second, per)[: len(before)].tolist() == before.tolist()
+@given(st.lists(st.booleans(), max_size=80), st.integers(0, 80))
+def test_more_outcomes_only_add_differences(arms, fewer) -> None:
+    whose, values = np.array(arms, dtype=bool), np.random.default_rng(len(arms)).random(len(arms))
+
+    def matched(count: int) -> list[float]:
+        ours, some = np.flatnonzero(whose[:count]), np.flatnonzero(~whose[:count])
+        return list(matched_differences(values[ours], values[some], ours.astype(float), some.astype(float)))
+
+    before = matched(min(fewer, len(arms)))
+    assert matched(len(arms))[: len(before)] == before
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.4, 0.5, 0.9])
+def test_both_sides_of_a_difference_are_of_the_same_moment(share) -> None:
+    ours = np.random.default_rng(1).random(5000) < share
+    first, second = np.flatnonzero(ours) * 1.0, np.flatnonzero(~ours) * 1.0
+    apart = matched_differences(first, second, first, second)  # how many requests lie between
+    few = min(len(first), len(second))
+    assert few * 0.8 <= len(apart) <= few * 1.1
+    for part in (apart, apart[-len(apart) // 4 :]):  # at the end as at the beginning
+        assert abs(part.mean()) < 2 / min(share, 1 - share)
