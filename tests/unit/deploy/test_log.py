@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelloop.deploy.log import PredictionLog, finished, frame, read_counts, read_frames, segment, writer
@@ -25,6 +26,7 @@ def write_bytes(path: Path, data: bytes) -> Path:
     return path
 
 
+@settings(deadline=None)
 @given(records=RECORDS, data=st.data())
 def test_a_torn_end_gives_the_whole_records_before_it(
     records: list[dict[str, Any]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -43,6 +45,7 @@ def test_a_torn_end_gives_the_whole_records_before_it(
     assert end == len(whole)
 
 
+@settings(deadline=None)
 @given(records=RECORDS.filter(bool), data=st.data())
 def test_a_flipped_bit_is_never_a_record(
     records: list[dict[str, Any]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -105,6 +108,7 @@ def numbers(folder: Path) -> list[int]:
     return [record["n"] for file in files(folder) for record in read_frames(file)[0]]
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 300), max_size=40), rotate_at=st.integers(20, 1000), ways=st.lists(st.integers(0, 2))
 )
@@ -300,3 +304,36 @@ def test_a_quiet_file_is_closed_in_time(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_gateway_name_is_no_path(tmp_path: Path) -> None:
     with pytest.raises(IdInvalid):
         PredictionLog(tmp_path, "../g1", 1)
+
+
+def test_files_made_ahead_are_filled_before_anybody_appends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled: list[tuple[str, int]] = []
+    fill = segment._fill
+
+    def noted(descriptor: int, size: int) -> None:
+        filled.append((threading.current_thread().name, os.fstat(descriptor).st_ino))
+        fill(descriptor, size)
+
+    monkeypatch.setattr(segment, "_fill", noted)
+    log = PredictionLog(tmp_path, "g1", 7, rotate_at=4096)
+    for number in range(400):
+        assert log.append(frame({"n": number, "pad": "x" * 30}))
+        if number % 60 == 59:
+            log._turn()
+    first, *others = files(tmp_path)
+    assert first.stat().st_ino not in {place for _, place in filled}, "nobody waits for the first file to be filled"
+    assert {place for _, place in filled} & {other.stat().st_ino for other in others}
+    log.close()
+    assert numbers(tmp_path) == list(range(400))
+
+
+def test_a_file_made_ahead_is_as_any_other(tmp_path: Path) -> None:
+    size = 2 * segment.PIECE + 4096
+    made = segment.open_segment(tmp_path / "one.log", size, 0, ahead=True)
+    assert made.used() == 0
+    assert (tmp_path / "one.log").stat().st_size == size
+    assert read_frames(tmp_path / "one.log") == ([], 0)
+    made.put(frame({"n": 1}))
+    made.close(sync=False)
+    assert (tmp_path / "one.log").stat().st_size == len(frame({"n": 1}))
+    assert read_frames(tmp_path / "one.log")[0] == [{"n": 1}]

@@ -11,13 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter, time_ns
 from types import MappingProxyType
+from typing import TypeAlias
 
 from ...ground.core.clock import SystemClock
 from ...ground.core.errors import ModelloopError
 from .answer import Answerer
-from .counting import BOUNDS
+from .counting import BOUNDS, Tally
 from .edge import contained
 from .plans import Plan, moment_of, plan_of
+from .shadow import ShadowJob
+from .single import Feed
+
+Made: TypeAlias = "tuple[bytes, bytes, Tally, int, float, float, ShadowJob | None]"
+"""An answer, its record, who counts it, its rows, seconds in the version and in all, and who scores it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,8 @@ class Head:
     accepted: bytes
     """Content-Encodings that the caller takes; empty: only a plain body."""
     headers: Mapping[bytes, bytes]
+    alone: bool
+    """There is nothing but JSON, both ways."""
 
 
 class Fast:
@@ -76,7 +84,17 @@ class Fast:
         accepted = headers.get(b"accept-encoding", b"")
         head = None if json is None or odd else int(json)
         path = url.decode("latin-1")
-        return Head(path, parts[2], number, int(length), head, simple, accepted, MappingProxyType(headers))
+        return Head(
+            path,
+            parts[2],
+            number,
+            int(length),
+            head,
+            simple,
+            accepted,
+            MappingProxyType(headers),
+            head is None and not accepted,
+        )
 
     def answer(self, head: Head, body: bytes, started: float) -> bytes | None:
         """Return the rest of a response behind its status line and the server's headers, or None."""
@@ -103,6 +121,49 @@ class Fast:
         return plan
 
     def _answered(self, plan: Plan, head: Head, body: bytes, at: int, started: float) -> bytes | None:
+        feed = plan.feed
+        if feed is not None and head.alone and (raw := feed.read(body)) is not None:
+            found = self._single(plan, feed, raw, at, started)
+        else:
+            found = self._any(plan, head, body, at, started)
+        if found is None:
+            return None
+        answer, record, tally, rows, scoring, seconds, job = found
+        if not plan.write(record) and plan.required:
+            return None
+        tally.buckets[bisect_left(BOUNDS, seconds)] += 1
+        tally.rows += rows
+        tally.seconds += seconds
+        tally.scoring += scoring
+        tally.last = at / 1_000_000
+        self._live.answered += 1
+        if job is not None:
+            plan.offer(job)
+        return answer
+
+    def _single(self, plan: Plan, feed: Feed, raw: bytes, at: int, started: float) -> Made | None:
+        """Answer one row of one tensor."""
+        prediction = self.prediction
+        name = prediction.encode()
+        arm, single = plan.choose_single(name)
+        if arm is None or single is None:
+            return None
+        feed.fill(raw)
+        begun = perf_counter()
+        scored = single.score(feed.columns)
+        if scored is None:
+            return None
+        now = perf_counter()
+        scoring, seconds = now - begun, now - started
+        if plan.shadows and plan.drawn():
+            job = plan.shadow_row(prediction, raw)
+            record = single.frame_shadowed(name, at, scoring * 1000, seconds * 1000, scored[1], raw)
+        else:
+            job, record = None, single.frame(name, at, scoring * 1000, seconds * 1000, scored[1], raw)
+        return single.answer(name, scored[0]), record, arm.tally, 1, scoring, seconds, job
+
+    def _any(self, plan: Plan, head: Head, body: bytes, at: int, started: float) -> Made | None:
+        """Answer whatever else is for the fast way."""
         read = plan.read(body, head.json)
         if read is None:
             return None
@@ -118,20 +179,7 @@ class Fast:
         scoring, seconds = now - begun, now - started
         name = prediction.encode()
         answer = arm.reply(name, read, scored[0], head.accepted)
-        job = plan.shadow_job(read, prediction) if plan.shadows else None
+        job = plan.shadow_job(prediction, read) if plan.shadows and plan.drawn() else None
         moment = moment_of(name, at, scoring * 1000, seconds * 1000)
-        if (
-            not plan.write(arm.record(moment, read, scored, "" if job is None else job.arm.arm.version))
-            and plan.required
-        ):
-            return None
-        tally = arm.tally
-        tally.buckets[bisect_left(BOUNDS, seconds)] += 1
-        tally.rows += read[1]
-        tally.seconds += seconds
-        tally.scoring += scoring
-        tally.last = at / 1_000_000
-        self._live.answered += 1
-        if job is not None:
-            plan.offer(job)
-        return answer
+        record = arm.record(moment, read, scored, "" if job is None else job.arm.arm.version)
+        return answer, record, arm.tally, read[1], scoring, seconds, job

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,8 +24,10 @@ from .asking import Desk
 from .given import MAX_ID
 from .reading import Reader, reader_of
 from .reply import compressed
+from .rows import RowReader
 from .runtime import LoadedArm, LoadedRoute, headline
 from .shadow import ShadowJob
+from .single import Feed, Form, Single, Wording
 from .tensors import TYPES
 
 if TYPE_CHECKING:
@@ -39,9 +41,7 @@ _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 _KNOWN = frozenset({"inputs", "id", "parameters"})
 _BINARY = {"binary_data_output": True}
 _BETWEEN = b',"parameters":{"prediction_id":"'
-_HEADS = b"content-type: application/json\r\nmodelloop-prediction-id: %b\r\ncontent-length: %d\r\n\r\n"
-_PLAIN = _HEADS + b"%b"
-_ID = 31
+_PLAIN = b"content-type: application/json\r\nmodelloop-prediction-id: %b\r\ncontent-length: %d\r\n\r\n%b"
 _FACTS = 11
 """Entries of every record: k, ep, gen, arm, v, id, at, et, ms, lat, s. Those of the inputs follow."""
 _BITS = 53
@@ -68,10 +68,14 @@ class Share:
 
     def holds(self, key: str) -> bool:
         """Say whether a key is among them."""
+        return self.holds_encoded(key.encode("utf-8", "surrogatepass"))
+
+    def holds_encoded(self, key: bytes) -> bool:
+        """Say the same of a key in UTF-8."""
         if self._limit is None:
             return True
         found = self._hash.copy()
-        found.update(key.encode("utf-8", "surrogatepass"))
+        found.update(key)
         return found.digest() < self._limit
 
 
@@ -109,10 +113,8 @@ class ArmPlan:
         # a form for %: what may stand in names must not be taken for a place
         fixed = [part.replace(b"%", b"%%") for part in (self._before, _BETWEEN, self._after, self._names[0])]
         self._form = b'%b%%b%b%%b%b%b[%%d],"data":%%b}]}' % tuple(fixed)
-        # the whole answer to one row without an id of its own; and how long it is but for the digits of the score
-        one = b'%b"%%b"%b%%b%b%b[1],"data":%%b}]}' % tuple(fixed)
-        self._whole = _HEADS + one
-        self._length = len(one % (b"." * _ID, b"." * _ID, b""))
+        # of one row without an id of its own
+        self._wording = Wording(self._before + b'"', b'"' + _BETWEEN, self._after + self._names[0] + b'[1],"data":')
         self._facts = b"".join(
             _ENCODE(word)
             for pair in (("k", "a"), ("ep", endpoint), ("gen", generation), ("arm", str(name)), ("v", version))
@@ -122,6 +124,17 @@ class ArmPlan:
         self._start = _MAP(0xDE, _FACTS + 1) + self._facts
         self._start_shadowed = _MAP(0xDE, _FACTS + 2) + self._facts
         self._inputs = _ENCODE("t" if self._tensors else "x")
+
+    def single(self, name: str, shape: Sequence[int], shadowed: str) -> Single | None:
+        """Return what asks it with one row of one tensor, where nothing else belongs to its answer and record.
+
+        `shadowed`: the version that scores some requests too, or nothing.
+        """
+        if not (self._plain and self._single) or self._session is None:
+            return None
+        plain = Form(self._start, name, shape, b"")
+        other = Form(self._start_shadowed, name, shape, b"\xa2sv" + _ENCODE(shadowed))
+        return Single(self._session.run, self._graph_output[0], self._wording, plain, other)
 
     def score(self, columns: Mapping[str, Any], rows: int) -> Scored | None:
         """Return the outputs where they are as promised; None: the careful way finds out what they are."""
@@ -159,8 +172,7 @@ class ArmPlan:
         """Return a response behind its status line and the server's own headers."""
         _, rows, _, given, binary = read
         if rows == 1 and given is None and self._single and not binary and not accepted:
-            data = orjson.dumps(outputs[0], option=_NUMPY)
-            return self._whole % (prediction, self._length + len(data), prediction, prediction, data)
+            return self._wording.answer(prediction, orjson.dumps(outputs[0], option=_NUMPY))
         shown = b'"%b"' % prediction if given is None else orjson.dumps(given)
         if self._single and not binary:
             data = orjson.dumps(outputs[0], option=_NUMPY)
@@ -228,7 +240,7 @@ class Plan:
             self.write = desk.log.append_buffered if settings.log.durability == "buffered" else desk.log.append
         self.offer: Callable[[ShadowJob], None] = desk.shadow or _forgotten
         self._reader: Reader = reader_of(route.champion.signature, settings.max_rows, route.form.matrix)
-        self._row = getattr(self._reader, "row", None)
+        self._row: RowReader | None = getattr(self._reader, "row", None)
         self.champion = ArmPlan(route, route.champion, ArmName.CHAMPION, generation, desk)
         self._challenger: ArmPlan | None = None
         self._key = settings.key
@@ -237,7 +249,15 @@ class Plan:
         self._draw = Random().random  # noqa: S311 - a sample, no secret
         self._shadowing = route.challenger
         self.shadows = False
-        challenger = route.challenger
+        self._split(route, generation, desk)
+        self.feed: Feed | None = None
+        """Set where one row alone can be answered by `single`."""
+        self._singles: tuple[Single | None, Single | None] = (None, None)
+        if self._row is not None:
+            self._alone(self._row)
+
+    def _split(self, route: LoadedRoute, generation: int, desk: Desk) -> None:
+        settings, challenger = route.route, route.challenger
         if challenger is None:
             return
         if settings.stage in (Stage.CANARY, Stage.TEST):
@@ -247,6 +267,15 @@ class Plan:
         elif settings.stage is Stage.SHADOW and settings.share > 0:
             self._shadow = settings.share
             self.shadows = True
+
+    def _alone(self, row: RowReader) -> None:
+        version = "" if self._shadowing is None else self._shadowing.arm.version
+        first, *others = [
+            arm.single(row.name, row.shape, version) for arm in (self.champion, self._challenger) if arm is not None
+        ]
+        if first is not None and None not in others:
+            self.feed = Feed(row.name, row.shape, row.numbers)
+            self._singles = (first, others[0] if others else None)
 
     def read(self, body: bytes, json: int | None) -> Read | None:
         """Return the request, or None where it is not for the fast way."""
@@ -281,14 +310,28 @@ class Plan:
             key = prediction if value is None else text_of(value)
         return self._challenger if self.canary.holds(key) else self.champion
 
-    def shadow_job(self, read: Read, prediction: str) -> ShadowJob | None:
-        """Return what the challenger scores off the path, if this request is one of the share.
+    def choose_single(self, prediction: bytes) -> tuple[ArmPlan | None, Single | None]:
+        """Return the version that is asked with one row of one tensor."""
+        if self.canary is not None and self.canary.holds_encoded(prediction):
+            return self._challenger, self._singles[1]
+        return self.champion, self._singles[0]
+
+    def drawn(self) -> bool:
+        """Say whether this request is one of those that the challenger scores off the path.
 
         Drawn, where the careful way hashes the id: which requests it is need not be known again, and it costs nothing.
         """
-        if self._shadowing is None or self._draw() >= self._shadow:
+        return self._shadowing is not None and self._draw() < self._shadow
+
+    def shadow_job(self, prediction: str, read: Read) -> ShadowJob | None:
+        """Return what the challenger scores."""
+        if self._shadowing is None:
             return None
         return ShadowJob(prediction, self._shadowing, None, read[0], read[1])
+
+    def shadow_row(self, prediction: str, raw: bytes) -> ShadowJob | None:
+        """Return what the challenger scores of one row of one tensor."""
+        return None if self._shadowing is None else ShadowJob(prediction, self._shadowing, None, None, 1, raw)
 
 
 def plan_of(route: LoadedRoute, generation: int, desk: Desk) -> Plan | None:

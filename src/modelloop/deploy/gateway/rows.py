@@ -19,35 +19,58 @@ if TYPE_CHECKING:
 _DATA = b'"data":'
 _END = b"}]}"
 _LONGEST, _MOST = 512, 256
+_NEVER = b"no JSON"
+_E = ord("e")
+"""A letter of true and false. As a number, for which Python looks 10 times as fast as for bytes."""
 
 
 class RowReader:
     """Reads one row of FP32 for the tensor `name` of the shape `[1, ...]`."""
 
-    __slots__ = ("_array", "_dtype", "_known", "_pack", "_tries", "name", "shape", "width")
+    __slots__ = ("_array", "_at", "_begun", "_dtype", "_known", "_pack", "_tries", "name", "shape", "width")
 
     def __init__(self, name: str, shape: list[int], width: int) -> None:
         self.name, self.shape, self.width = name, shape, width
         self._pack = struct.Struct(f"<{width}f").pack
         self._dtype, self._array = np.dtype("<f4"), np.ndarray
         self._known: set[bytes] = set()
+        self._begun, self._at = _NEVER, 0
+        """How the last known body began, and where its numbers did."""
         self._tries = 0
 
-    def read(self, body: bytes) -> tuple[dict[str, npt.NDArray[Any]], int, dict[str, Any]] | None:
-        """Return the array, or None for a body that does not begin as a known one; raises for what are no numbers."""
+    def numbers(self, body: bytes) -> bytes | None:
+        """Return a row as little-endian bytes, or None for a body that does not begin as a known one.
+
+        Raises for what are no numbers.
+        """
+        if not body.endswith(_END) or not (body.startswith(self._begun) or self._recall(body)):
+            return None
+        data = body[self._at : -3]
+        if _E in data and not no_words(data):  # else it is an exponent
+            return None
+        values = orjson.loads(data)
+        if type(values) is not list or len(values) != self.width:
+            return None
+        return self._pack(*values)
+
+    def _recall(self, body: bytes) -> bool:
         at = body.find(_DATA, 0, _LONGEST)
-        if at < 0 or body[:at] not in self._known or not body.endswith(_END):
-            return None
-        data = orjson.loads(body[at + 7 : -3])
-        if type(data) is not list or len(data) != self.width or b"true" in body or b"false" in body:
-            return None
-        raw = self._pack(*data)
-        shape = self.shape
-        return {self.name: self._array(shape, self._dtype, raw)}, 1, {self.name: ["FP32", shape, raw]}
+        if at < 0 or body[:at] not in self._known:
+            return False
+        self._at = at + len(_DATA)
+        self._begun = body[: self._at]
+        return True
+
+    def read(self, body: bytes) -> tuple[dict[str, npt.NDArray[Any]], int, dict[str, Any]] | None:
+        """Return the array of a row, as `numbers` does."""
+        raw = self.numbers(body)
+        return None if raw is None else self._found(raw)
 
     def made(self, data: list[Any]) -> tuple[dict[str, npt.NDArray[Any]], int, dict[str, Any]]:
         """Return the array of a row; raises for whatever is no number, or too large for the type."""
-        raw = self._pack(*data)
+        return self._found(self._pack(*data))
+
+    def _found(self, raw: bytes) -> tuple[dict[str, npt.NDArray[Any]], int, dict[str, Any]]:
         shape = self.shape
         return {self.name: self._array(shape, self._dtype, raw)}, 1, {self.name: ["FP32", shape, raw]}
 
@@ -68,4 +91,4 @@ class RowReader:
 
 def no_words(body: bytes) -> bool:
     """Say that no value of the body is true or false, which Python takes for numbers."""
-    return b"true" not in body and b"false" not in body
+    return body.find(b"true") < 0 and body.find(b"false") < 0

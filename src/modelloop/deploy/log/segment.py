@@ -20,6 +20,7 @@ from typing import Protocol
 from .frames import walk
 
 LEAST = 16 * 1024
+PIECE = 1 << 20
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENODEV, errno.ENOSYS}
 
 
@@ -40,11 +41,17 @@ class Segment(Protocol):
         """Cut to length, so that nothing can follow; `sync`: and bring it to the disk."""
 
 
-def open_segment(path: Path, size: int, need: int) -> Segment:
-    """Make the file with room for `size` bytes, or less on a disk that has less (but `need`); raises OSError."""
+def open_segment(path: Path, size: int, need: int, *, ahead: bool = False) -> Segment:
+    """Make the file with room for `size` bytes, or less on a disk that has less (but `need`); raises OSError.
+
+    `ahead`: nobody waits for the file. Its pages are made here too, in large pieces that the kernel maps as a whole;
+    else each page is made when it is first written to, which costs an append 5 times what the copy does.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         room = _reserve(descriptor, max(size, need), max(need, min(size, LEAST)))
+        if ahead:
+            _fill(descriptor, room)
         return MappedSegment(path, descriptor, room) if room else PlainSegment(path, descriptor, max(size, need))
     except OSError:
         os.close(descriptor)
@@ -71,6 +78,13 @@ def _reserve(descriptor: int, size: int, least: int) -> int:
         os.ftruncate(descriptor, 0)
         return 0
     return size
+
+
+def _fill(descriptor: int, size: int) -> None:
+    """Write zeros over reserved room; other threads run on meanwhile."""
+    zeros = bytes(min(PIECE, size))
+    for start in range(0, size, PIECE):
+        os.pwrite(descriptor, zeros[: size - start], start)
 
 
 class MappedSegment:
