@@ -35,8 +35,8 @@ INSIDE = {
     "src/modelloop/train/search/opening.py": {"..studies.actions", "..studies.folder"},
     # `modelloop --help` opens no store, shows no table and prints no JSON
     # polars and the judges (onnxruntime): a worker that only looks around needs neither
+    "src/modelloop/deploy/actions/erasing.py": {"..parts"},
     "src/modelloop/deploy/actions/intake.py": {"..parts"},
-    "src/modelloop/deploy/actions/keeping.py": {"..parts"},
     "src/modelloop/deploy/actions/reading.py": {"..parts"},
     "src/modelloop/retrain/actions/advancing.py": {".settling"},
     "src/modelloop/cli/face.py": {"rich", ".desk", "..ground.replies"},

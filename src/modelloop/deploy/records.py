@@ -226,6 +226,30 @@ class Forgotten:
 
 
 @dataclass(frozen=True, slots=True)
+class Erasure:
+    """The rows of a business key leave: what is gone, and where bytes of them may still stand."""
+
+    id: str
+    endpoint: str
+    reason: str
+    fingerprint: str
+    """Keyed hash of the key; the key itself is forgotten when nothing is pending."""
+    asked_at: datetime
+    actor: str
+    finished_at: datetime | None = None
+    """None: something is pending. Each turn of the loop goes on with it."""
+    predictions: int = 0
+    outcomes: int = 0
+    waiting: int = 0
+    parts: int = 0
+    pending: tuple[str, ...] = ()
+    """What is waited for: log files (GATEWAY/FILE) whose gateway has not closed them yet, gateways that still hold
+    buffered records (GATEWAY/START.counts), and bytes of rewritten parts (hashes)."""
+    by_hand: tuple[str, ...] = ()
+    """Log files that were set aside as damaged, of any key: what they hold only a person can tell."""
+
+
+@dataclass(frozen=True, slots=True)
 class ArmEvidence:
     """What one arm did in a stage."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,9 @@ from ..prepare.columns import from_frame
 from ..prepare.records import Columns
 from ..register.parity import Runtime
 from ..register.records import Signature
+from ..train.outside.process import ProcessRuntime, WrongAnswer
+from ..train.outside.records import Gone, Limits
+from ..train.outside.started import Answered
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -24,6 +28,17 @@ ERROR = "scoring_error"
 """Column that says why a row has no score."""
 BY = "scored_by"
 """Column of the version that scored."""
+
+
+ASKED = 2_000
+"""Rows that a process of a model is asked with at once."""
+LIMITS = Limits(answer_seconds=120.0)
+"""What such a process may take: nobody waits at the other end, so a slow model has time."""
+TRIES = 3
+"""How often a process may end over the same rows: it may have been killed by somebody, or by these rows."""
+AGAIN_SECONDS = 60.0
+_WRONG = (InvalidInput, ValueError, Answered, WrongAnswer)
+"""What says that rows cannot be scored: some of them, or one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,44 @@ class Scoring:
     failed: int
     """Rows without a score; each says why."""
     actor: str
+
+
+class Patient:
+    """A model in a process of its own, for batches: where the process ends, the next one is asked for the same rows."""
+
+    def __init__(self, runtime: ProcessRuntime) -> None:
+        self._runtime = runtime
+
+    def outputs(self, columns: Columns) -> Mapping[str, npt.NDArray[Any]]:
+        """Return all outputs by name; raises Gone where the process ends over the same rows again and again."""
+        rows = len(next(iter(columns.values())))
+        parts = [
+            self._asked({name: values[start : start + ASKED] for name, values in columns.items()}, start)
+            for start in range(0, max(1, rows), ASKED)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def score(self, columns: Columns) -> npt.NDArray[np.float64]:
+        """Return the headline as one number a row."""
+        return self._runtime.score(columns)
+
+    def _asked(self, columns: Columns, start: int) -> Mapping[str, npt.NDArray[Any]]:
+        for _ in range(TRIES):
+            try:
+                return self._runtime.outputs(columns)
+            except Gone as error:
+                last = error
+            self._wait()
+        raise Gone(
+            f"{last.message.rstrip('.')}, {TRIES} times over the same rows.",
+            detail={"start": start, "rows": len(next(iter(columns.values())))},
+        )
+
+    def _wait(self) -> None:
+        """Wait until another process is there."""
+        end = time.monotonic() + AGAIN_SECONDS
+        while self._runtime.trouble and time.monotonic() < end:
+            time.sleep(0.05)
 
 
 def needed(signature: Signature) -> list[str]:
@@ -116,13 +169,17 @@ def _outputs(
     errors: list[str | None] = [None] * frame.height
     try:
         return runtime.outputs(_columns(signature, frame)), errors
-    except (InvalidInput, ValueError) as error:
+    except _WRONG as error:
         if frame.height == 1:
             return {spec.name: _nothing(spec.shape) for spec in signature.answered}, [str(error)[:500]]
     # Something is wrong with some of the rows: each half for itself, down to the row that did it.
     middle = frame.height // 2
     first, wrong_first = _outputs(runtime, signature, frame.head(middle))
-    rest, wrong_rest = _outputs(runtime, signature, frame.slice(middle))
+    try:
+        rest, wrong_rest = _outputs(runtime, signature, frame.slice(middle))
+    except Gone as error:
+        error.detail["start"] = int(error.detail.get("start", 0)) + middle
+        raise
     joined = {name: _together(first[name], rest[name]) for name in first}
     return joined, wrong_first + wrong_rest
 

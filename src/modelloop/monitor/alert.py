@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from ..ground.core.records import Verdict
-from .records import Alert, Signal
+from .records import ABSENT, Alert, Signal
 from .settings import AlertSettings, Severity, SignalKind
 
 _LOUDNESS = {Severity.NOTE: 0, Severity.ALERT: 1}
@@ -25,10 +25,12 @@ class Step(StrEnum):
 
 
 def step(firing: Alert | None, signal: Signal) -> Step:
-    """Raise once while it lasts; resolve on a pass. Missing evidence changes nothing."""
+    """Raise once while it lasts; resolve on a pass. Missing evidence changes nothing, nor does a window that passes
+    and lacks whole classes: what fired may be about them.
+    """
     if signal.verdict is Verdict.FAIL and firing is None:
         return Step.RAISE
-    if signal.verdict is Verdict.PASS and firing is not None:
+    if signal.verdict is Verdict.PASS and firing is not None and not signal.detail.get(ABSENT):
         return Step.RESOLVE
     return Step.KEEP
 

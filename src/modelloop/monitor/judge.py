@@ -41,9 +41,18 @@ def missing(rows: int, reason: str) -> Reading:
 
 
 def quality(
-    score: Score, direction: Direction, *, reference: Score, tolerance: float, detail: Mapping[str, Any]
+    score: Score,
+    direction: Direction,
+    *,
+    reference: Score,
+    tolerance: float,
+    detail: Mapping[str, Any],
+    told: str = "",
 ) -> Reading:
-    """Judge live quality against the score at registration. Raises EvidenceMissing where that has no interval."""
+    """Judge live quality against the score at registration. Raises EvidenceMissing where that has no interval.
+
+    `told`: what else a person should read, such as which class it is about.
+    """
     if score.low is None or score.high is None or score.value is None:
         return missing(score.rows, f"{score.rows} labelled answers do not give {score.metric} an interval.")
     if reference.low is None or reference.high is None or reference.value is None:
@@ -58,14 +67,25 @@ def quality(
     reason = (
         f"{score.metric} is {score.value:.3f} (between {score.low:.3f} and {score.high:.3f}) on {score.rows} labelled "
         f"answers; at registration it was {reference.value:.3f} (between {reference.value - before:.3f} and "
-        f"{reference.value + before:.3f}), and {tolerance:g} worse is tolerated"
+        f"{reference.value + before:.3f}), and {tolerance:g} worse is tolerated" + (f"; {told}" if told else "")
     )
     verdict = Verdict.FAIL if failed else Verdict.PASS
     return Reading(verdict, reason, score.rows, score.value, score.low, score.high, bound, detail)
 
 
-def drift(distances: Mapping[str, float], *, threshold: float, rows: int, what: str) -> Reading:
-    """Judge how far the largest of the distances (PSI) lies from what was seen at registration."""
+def drift(
+    distances: Mapping[str, float],
+    *,
+    threshold: float,
+    rows: int,
+    what: str,
+    told: str = "",
+    more: Mapping[str, Any] | None = None,
+) -> Reading:
+    """Judge how far the largest of the distances (PSI) lies from what was seen at registration.
+
+    `told`, `more`: what else a person should read, and its numbers.
+    """
     if not distances:
         return missing(rows, f"There is nothing to compare {what} with.")
     order = sorted(distances, key=lambda name: -distances[name])
@@ -75,6 +95,7 @@ def drift(distances: Mapping[str, float], *, threshold: float, rows: int, what: 
     reason = f"PSI of {what} on {rows} rows: " + (
         f"{named}, above {threshold:g}" if beyond else f"at most {value:.2f} ({order[0]}), below {threshold:g}"
     )
+    reason += f"; {told}" if told else ""
     verdict = Verdict.FAIL if beyond else Verdict.PASS
-    detail = {name: distances[name] for name in order}
+    detail = {name: distances[name] for name in order} | dict(more or {})
     return Reading(verdict, reason, rows, value, None, None, threshold, detail)

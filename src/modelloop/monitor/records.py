@@ -9,6 +9,9 @@ from typing import Any
 
 from ..ground.core.records import Verdict
 
+ABSENT = "absent"
+"""In a signal's detail: classes that the window should have and has not. It cannot say that they are found again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:

@@ -106,8 +106,13 @@ def tests_made(connection: Connection, monitor: str, endpoint: str, version: str
 
 
 def alerts(connection: Connection, *, firing: bool, limit: int = 1000) -> list[Alert]:
-    """Return alerts, newest first; only those that still fire, or all."""
-    query = sa.select(alert).order_by(alert.c.raised_at.desc(), alert.c.id.desc()).limit(limit)
+    """Return alerts, newest first; only those that still fire, or all.
+
+    Alerts of one moment stand in the order of their windows, then of their names: ids made within one millisecond have
+    none.
+    """
+    c = alert.c
+    query = sa.select(alert).order_by(c.raised_at.desc(), c.event_time.desc(), c.monitor, c.endpoint, c.id).limit(limit)
     rows = connection.execute(query.where(_FIRING) if firing else query).mappings()
     return [Alert(**{name: row[name] for name in Alert.__slots__}) for row in rows]
 

@@ -20,8 +20,11 @@ DATASETS = 50
 """Of so many it asks whether their last arrival was refused."""
 
 
-def gather(ctx: Context, project: Project) -> Facts:
-    """Return what all stages say now. Several reads: a stage may be a moment ahead of another."""
+def gather(ctx: Context, project: Project, trouble: str = "") -> Facts:
+    """Return what all stages say now. Several reads: a stage may be a moment ahead of another.
+
+    `trouble`: what is wrong with the project file as it is now.
+    """
     states = deploy.endpoint_states(ctx)
     routes = {name: route for name in project.endpoints if (route := deploy.route_of(ctx, name))}
     predictions, outcomes = deploy.counts(ctx)
@@ -45,6 +48,7 @@ def gather(ctx: Context, project: Project) -> Facts:
         alerts=monitor.alerts(ctx, limit=PAST),
         episodes=retrain.episodes(ctx, limit=PAST),
         turn=retrain.last_turn(ctx),
+        trouble=trouble,
     )
 
 

@@ -1,4 +1,5 @@
-"""The addresses of gateways that do not reach the object store: the routing table, packages, a place to report.
+"""The addresses of gateways that do not reach the object store: the routing table, packages, online tables, a place to
+report.
 
 The table's answer carries an ETag like every JSON answer here, so a look that finds nothing new is one empty answer.
 """
@@ -20,9 +21,14 @@ def routing(call: Call) -> Any:
 
 
 def content(call: Call) -> Download:
-    """Download bytes of a package that the routing table names."""
+    """Download bytes of a package that the routing table names, or of an online table that it reads."""
     digest = call.path["digest"]
     return Download(digest, following.routed_content(call.ctx, digest))
+
+
+def online(call: Call) -> Any:
+    """Show which bytes are the newest of an online table that a route reads."""
+    return following.routed_online(call.ctx, call.path["name"])
 
 
 def report(call: Call) -> dict[str, str]:
@@ -33,5 +39,6 @@ def report(call: Call) -> dict[str, str]:
 ROUTES = (
     Route("GET", "/routing", routing, Right.READ),
     Route("GET", "/routing/content/{digest}", content, Right.DEPLOY),
+    Route("GET", "/routing/online/{name}", online, Right.DEPLOY),
     Route("POST", "/routing/reports", report, Right.DEPLOY),
 )

@@ -48,6 +48,8 @@ class Facts:
     alerts: Sequence[Alert] = ()
     episodes: Sequence[Episode] = ()
     turn: Turn | None = None
+    trouble: str = ""
+    """What is wrong with the project file as it is now; `project` is then what it said before."""
 
 
 def picture(facts: Facts) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def _page(facts: Facts, word: str) -> str | None:
 def headline(facts: Facts) -> dict[str, Any]:
     """Return the one number: of the last window with outcomes, before that of the champion on rows it had not seen."""
     metric = facts.project.objective.metric
-    named = {"metric": _METRIC_NAMES.get(metric, metric.upper()), "state": "ok"}
+    named = {"metric": _METRIC_NAMES.get(metric, metric.upper().replace("_", " ")), "state": "ok"}
     measured = next((signal for signal in _quality(facts)[::-1] if signal.value is not None), None)
     champion = _champion(facts)
     if measured is not None and measured.value is not None:
@@ -273,7 +275,8 @@ def _endpoint_numbers(facts: Facts, name: str) -> list[tuple[str, str]]:
 
 def _troubles(facts: Facts) -> list[str]:
     failed = {version: why for report in _living(facts) for version, why in report.failed.items()}
-    told = [f"A gateway cannot load {version}: {why}" for version, why in sorted(failed.items())]
+    told = [facts.trouble] if facts.trouble else []
+    told += [f"A gateway cannot load {version}: {why}" for version, why in sorted(failed.items())]
     if facts.routes and not _living(facts):
         told.append("No gateway has reported for a while: nothing may be answering.")
     if facts.turn is not None:

@@ -121,8 +121,9 @@ def compared(found: Compared) -> dict[str, Any]:
             "other": round(number * width + width / 2, 1),
             "champion": round(90 * champion / tallest, 1),
             "challenger": round(90 * challenger / tallest, 1),
-            "text": f"{figure(found.edges[number])} to {figure(found.edges[number + 1])}: "
-            f"champion {share(champion)}, challenger {share(challenger)}",
+            "middle": round((number + 0.5) * width, 1),
+            "name": found.classes[number] if found.classes else "",
+            "text": f"{_answer(found, number)}: champion {share(champion)}, challenger {share(challenger)}",
         }
         for number, (champion, challenger) in enumerate(zip(old, new, strict=True))
     ]
@@ -133,9 +134,16 @@ def compared(found: Compared) -> dict[str, Any]:
         "disagreement": found.disagreement,
         "largest": found.largest,
         "bars": bars,
-        "low": figure(found.edges[0]) if found.edges else "",
-        "high": figure(found.edges[-1]) if found.edges else "",
+        "classes": len(found.classes),
+        "low": figure(found.edges[0]) if found.edges and not found.classes else "",
+        "high": figure(found.edges[-1]) if found.edges and not found.classes else "",
     }
+
+
+def _answer(found: Compared, number: int) -> str:
+    if found.classes:
+        return found.classes[number]
+    return f"{figure(found.edges[number])} to {figure(found.edges[number + 1])}"
 
 
 def _shares(counts: tuple[int, ...]) -> list[float]:

@@ -42,7 +42,7 @@ def turn(call: Call) -> dict[str, Any]:
 
 def whole(call: Call) -> dict[str, Any]:
     """Show the loop: stages, headline metric, endpoints, alerts, episodes with their evidence."""
-    return picture(gather(call.ctx, call.project))
+    return picture(gather(call.ctx, call.project, call.trouble))
 
 
 def episode(call: Call) -> dict[str, Any]:

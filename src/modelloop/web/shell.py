@@ -37,6 +37,7 @@ from ..ground.core.rights import Right, require
 from ..ground.http import Call, Page, Route
 from ..ground.replies import encode, plain
 from ..ground.store.context import Context
+from ..project import ProjectFile
 from . import forms
 from .download import Download, sent
 from .openapi import document
@@ -69,6 +70,12 @@ class Site:
     hosts: frozenset[str]
     """Names under which the site may be called."""
     pages: Environment
+    file: ProjectFile | None = None
+    """Where the project is followed: what its file says at each request counts, not what it said at the start."""
+
+    def said(self) -> tuple[Any, str]:
+        """Return the project as it is now, and what keeps its file from being used."""
+        return (self.project, "") if self.file is None else (self.file.look(), self.file.trouble)
 
 
 def build(site: Site, routes: Sequence[Route]) -> Starlette:
@@ -184,13 +191,15 @@ class _Endpoint:
     async def result(self, request: Request) -> Any:
         actor = self.actor(request)
         require(actor, self.route.right)
+        project, trouble = await run_in_threadpool(self.site.said)
         call = Call(
             self.site.ctx.by(actor),
-            self.site.project,
+            project,
             self.site.project_dir,
             _written(request.path_params),
             _written({name: ",".join(request.query_params.getlist(name)) for name in request.query_params}),
             {} if request.method in _SAFE else await self.body(request),
+            trouble,
         )
         return await run_in_threadpool(self.route.action, call)
 
@@ -247,7 +256,9 @@ class _Html(_Endpoint):
         return answer
 
     def _render(self, template: str, answer: Any) -> str:
-        return self.site.pages.get_template(template).render(it=plain(answer), project=plain(self.site.project.project))
+        project, trouble = self.site.said()
+        page = self.site.pages.get_template(template)
+        return page.render(it=plain(answer), project=plain(project.project), trouble=trouble)
 
 
 class _Form(_Html):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from modelloop.deploy import actions
 from modelloop.deploy.records import Rollout, Stage
 from modelloop.ground.core.records import Actor
 from modelloop.ground.store.context import Context
-from modelloop.testing.fakes import make_context
+from modelloop.testing.fakes import FakeClock, make_context
 from modelloop.web.routes import ROUTES
 from served import ENDPOINT, POLICY, Gateway, dull, fair, make_project, put_version
 
@@ -31,6 +32,8 @@ class Place:
         put_version(ctx, 1)
         self.rollout = actions.start_rollout(ctx, PROJECT, ENDPOINT, "delay:1", reason="first")
         self.turn(asked=0)
+        assert isinstance(ctx.clock, FakeClock)
+        ctx.clock.advance(timedelta(seconds=1))  # of two that start at one instant nobody knows which is the newer
         put_version(ctx, 2)
         self.serving = Serving(ctx.by(Actor("control")), PROJECT, folder, ROUTES)
 

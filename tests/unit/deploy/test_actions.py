@@ -101,6 +101,38 @@ def test_without_outcomes_the_shadow_waits_and_without_traffic_everything_does(c
     assert actions.advance(ctx, rollout.id) == before
 
 
+def hopeful(x: float) -> float:
+    """Say yes to everybody."""
+    return 0.9
+
+
+def test_outcomes_count_when_all_kinds_of_them_can_be_known(ctx: Context) -> None:
+    """Who pays late is known late: the outcomes of the first hours are all of one kind, and speak for the wrong one."""
+    go_live(ctx)
+    put_version(ctx, 2)
+    policy = replace(POLICY, outcome_hours=24)
+    rollout = actions.start_rollout(ctx, make_project(policy), ENDPOINT, "delay:2", reason="says yes to everybody")
+    gateway = Gateway(ctx, {"delay:1": dull, "delay:2": hopeful})
+
+    def look(hours: float) -> Rollout:
+        ctx.clock.advance(timedelta(hours=hours))  # type: ignore[attr-defined]
+        gateway.report()
+        return actions.advance(ctx, rollout.id)
+
+    look(0)
+    told = gateway.ask(800)
+    actions.collect(ctx)
+    gateway.tell([(name, label) for name, label in told if label == 1])
+    early = look(1)
+    assert (early.stage, early.verdicts[-1].numbers["challenger"]["labelled"]) == (Stage.SHADOW, 0)
+    assert "outcomes count 24 hours after" in early.verdicts[-1].reason
+    gateway.tell([(name, label) for name, label in told if label == 0])
+    assert look(1).stage is Stage.SHADOW
+    late = look(22.5)  # nothing came in since
+    assert late.verdicts[-1].numbers["challenger"]["labelled"] == 800
+    assert late.stage is Stage.BACK
+
+
 def test_a_version_that_cannot_be_loaded_goes_back(ctx: Context) -> None:
     go_live(ctx)
     put_version(ctx, 2)

@@ -26,6 +26,7 @@ from modelloop.data.settings import ColumnSettings, ColumnType, ContractSettings
 from modelloop.deploy.edge.actions import building
 from modelloop.deploy.edge.actions.building import build
 from modelloop.deploy.edge.graph import bundled
+from modelloop.deploy.edge.quantise import int8
 from modelloop.deploy.edge.records import Wish
 from modelloop.deploy.edge.signing import runtime, verify
 from modelloop.evaluate.settings import MetricName, ObjectiveSettings, Task
@@ -269,6 +270,19 @@ def network(width: int) -> Any:
     matrix = candidate.transform.apply(from_frame(candidate.sample)).astype(float) * weights[2]
     hidden = np.maximum(matrix @ weights[0], 0) @ weights[1]
     return replace(candidate, expected=(1 / (1 + np.exp(-hidden))).reshape(-1))
+
+
+def test_a_graph_of_machine_learning_operators_alone_has_no_int8() -> None:
+    """What skl2onnx makes of a linear classifier: onnxruntime's own tool fails at it."""
+    node = helper.make_node("LinearRegressor", ["x"], ["y"], domain="ai.onnx.ml", coefficients=[1.0, 2.0])
+    feed = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 1])
+    imports = [helper.make_opsetid("ai.onnx.ml", 1)]
+    model = helper.make_model(helper.make_graph([node], "g", [feed], [out]), opset_imports=imports)
+    assert int8(model.SerializeToString()) is None
+    for domain in ("", "ai.onnx", ""):  # as converters leave it
+        model.opset_import.add(domain=domain, version=15)
+    assert int8(model.SerializeToString()) is None
 
 
 def test_int8_is_small_measured_and_answers_row_by_row(ctx: Context, tmp_path: Path) -> None:

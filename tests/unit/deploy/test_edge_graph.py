@@ -17,6 +17,7 @@ from onnx import TensorProto, helper
 from sklearn.preprocessing import PowerTransformer, StandardScaler
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from edge_graphs import identity
 from modelloop.deploy.edge.graph import bundled
 from modelloop.deploy.edge.records import MISSING
 from modelloop.deploy.edge.signing import runtime
@@ -73,16 +74,6 @@ NUMBERS = st.one_of(
 TEXT = st.one_of(
     st.none(), st.sampled_from(WORDS), st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 )
-
-
-def identity(width: int) -> bytes:
-    """Return a model that answers its features."""
-    feed = helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, width])
-    out = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, width])
-    nodes = [helper.make_node("Identity", ["features"], ["probabilities"])]
-    graph = helper.make_graph(nodes, "same", [feed], [out])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
-    return bytes(model.SerializeToString())
 
 
 def session(transform: FittedTransform) -> ort.InferenceSession:
@@ -144,15 +135,15 @@ def test_sklearn_is_joined_whole() -> None:
 @pytest.mark.parametrize(
     ("op", "word"),
     [
-        (ops.hashed("s"), "hashed"),
-        (ops.text_length("s"), "text_length"),
-        (ops.date_part("n", "hour"), "date_part"),
-        (ops.elapsed("n", "n"), "elapsed"),
+        ([ops.text_length("s")], "text_length"),
+        ([ops.text("s", name="c"), ops.category("c")], "text"),
+        ([ops.text("s", name="c"), ops.hashed("c")], "text"),
+        ([ops.aside(ops.impute("s", "constant", value="AA", name="c")), ops.hashed("c")], "hashed"),
     ],
 )
-def test_what_has_no_form_is_refused_by_name(op: Any, word: str) -> None:
+def test_what_has_no_form_is_refused_by_name(op: list[Any], word: str) -> None:
     with pytest.raises(Conflict, match=word):
-        session(Transform([op]).fit(TRAIN.drop_nulls()))
+        session(Transform(op).fit(TRAIN.drop_nulls()))
 
 
 def test_a_lookup_that_refuses_needs_a_raw_column() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -17,12 +18,14 @@ from hypothesis import strategies as st
 from modelloop.data.settings import ColumnSettings, ColumnType, ContractSettings
 from modelloop.deploy.actions.online import fill_online, online_states
 from modelloop.deploy.gateway.asked import Asked, Tensor
+from modelloop.deploy.gateway.keeping import ControlBlobs, Keep, KeptBlobs
 from modelloop.deploy.gateway.online import Online
 from modelloop.deploy.online import OnlineDocument, decode, encode, key_hash, table_document
 from modelloop.deploy.online_frame import to_table
 from modelloop.deploy.records import Lookup
 from modelloop.deploy.settings import OnlineSettings
 from modelloop.ground.core.errors import InvalidInput, NotFound, NotReady, RequestInvalid
+from modelloop.ground.core.hashing import hash_bytes
 from modelloop.ground.store.blobs import Blobs
 from modelloop.prepare.pointintime import Past, latest
 from modelloop.testing.fakes import make_context
@@ -130,6 +133,59 @@ def test_a_table_that_is_damaged_leaves_the_one_before(tmp_path: Path) -> None:
     assert online.fill([LOOKUP], asked(["LGA"], START + timedelta(hours=1))).tensors["temp"].values == [-3.0]
     assert online.refresh([])
     assert not online.held
+
+
+class Forger:
+    """Control's address, answered by somebody in between who changes what is sent."""
+
+    name, path = "https://control/api/routing", "/api/routing"
+
+    def __init__(self, answers: dict[str, bytes]) -> None:
+        self.answers = answers
+
+    def ask(self, method: str, path: str, **_more: Any) -> Any:
+        assert method == "GET"
+        body = self.answers.get(path)
+        return SimpleNamespace(status=404 if body is None else 200, headers={}, body=body or b"")
+
+
+def test_bytes_from_control_are_what_their_digest_says(tmp_path: Path) -> None:
+    data, count, datatypes = to_table("weather", SETTINGS, WEATHER.lazy())
+    digest = hash_bytes(data)
+    document = msgspec.json.encode(OnlineDocument(digest, "weather", 1, "", count, 2, SETTINGS.key, datatypes))
+    answers = {"/api/routing/online/weather": document, f"/api/routing/content/{digest}": data[:-1] + b"?"}
+    online = Online(ControlBlobs(cast(Any, Forger(answers)), None))
+    assert not online.refresh(["weather"])
+    assert "damaged" in online.failed["weather"]
+    answers[f"/api/routing/content/{digest}"] = data
+    assert online.refresh(["weather"])
+    assert online.failed == {}
+    del answers["/api/routing/online/weather"]
+    assert not online.refresh(["weather"])
+    assert list(online.held) == ["weather"]
+
+
+def test_a_kept_table_is_held_before_anybody_is_asked(tmp_path: Path) -> None:
+    blobs = KeptBlobs("memory:///", Keep(tmp_path / "state"))
+    data, count, datatypes = to_table("weather", SETTINGS, WEATHER.lazy())
+    document = OnlineDocument(blobs.put(data), "weather", 1, "", count, 2, SETTINGS.key, datatypes)
+    blobs.write_document(table_document("weather"), msgspec.json.encode(document))
+    first = Keep(tmp_path / "state")
+    online = Online(KeptBlobs("memory:///", first), first)
+    online._blobs = cast(Any, blobs)
+    online.need(["weather"])
+    first.prune(frozenset())  # a swap of packages takes nothing of it
+    later = Keep(tmp_path / "state")
+    cut_off = Online(ControlBlobs(cast(Any, Forger({})), later), later)
+    cut_off.need(["weather"])
+    assert cut_off.fill([LOOKUP], asked(["LGA"], START + timedelta(hours=2))).tensors["temp"].values == [-3.0]
+    for path in (tmp_path / "state" / "content").glob("*/*"):
+        path.write_bytes(b"rotten")
+    rotten = Keep(tmp_path / "state")
+    other = Online(ControlBlobs(cast(Any, Forger({})), rotten), rotten)
+    other.need(["weather"])
+    assert other.held == {}
+    assert "weather" in other.failed
 
 
 @pytest.mark.parametrize("data", [b"", b"MLONLINE1", b"MLONLINE1\x04\x00\x00\x00\x81\xa3key\x90", b"x" * 100])

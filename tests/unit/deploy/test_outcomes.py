@@ -17,7 +17,7 @@ from modelloop.deploy.log import frame
 from modelloop.deploy.log_key import log_key_path, read_log_key
 from modelloop.deploy.privacy import business_key, covered, covered_key, covered_tensors, masked
 from modelloop.deploy.records import LogPolicy, Outcome, Truth
-from modelloop.deploy.sent import truth_of, truths_in
+from modelloop.deploy.sent import Place, truth_of, truths_in
 from modelloop.ground.core.errors import InvalidInput, OutcomeInvalid, UnknownPrediction
 from modelloop.ground.store.context import Context
 from modelloop.testing.fakes import make_context
@@ -218,10 +218,10 @@ def test_a_key_is_the_same_however_it_is_sent() -> None:
         ({"label": 1}, "neither"),
         ({"prediction_id": "p", "key": "k", "label": 1}, "both"),
         ({"prediction_id": 3, "label": 1}, "prediction_id"),
-        ({"prediction_id": "p"}, "no label"),
+        ({"prediction_id": "p"}, r"outcomes\[3\]\.label is missing"),
         ({"prediction_id": "p", "label": [1]}, "label"),
         ({"prediction_id": "p", "label": 1, "row": -1}, "row"),
-        ({"prediction_id": "p", "label": 1, "event_time": "soon"}, "event_time"),
+        ({"prediction_id": "p", "label": 1, "event_time": "soon"}, r"outcomes\[3\]\.event_time is 'soon'"),
         ({"prediction_id": "p", "label": 1, "event_tme": "2020-01-01"}, "Did you mean 'event_time'"),
         ({"key": [], "label": 1}, "key"),
         ({"key": "k", "label": 10**400}, "label"),
@@ -229,7 +229,7 @@ def test_a_key_is_the_same_however_it_is_sent() -> None:
 )
 def test_what_is_no_outcome_is_told(item: dict[str, Any], said: str) -> None:
     with pytest.raises(OutcomeInvalid, match=said):
-        truth_of(item, "Outcome 3")
+        truth_of(item, Place("outcomes[3]", "."))
 
 
 def test_files_of_outcomes() -> None:
@@ -241,3 +241,5 @@ def test_files_of_outcomes() -> None:
     for bad, lines in (("a,b\n1,2\n", False), ('key,label\n"x', False), ("{", True), ("[1]", True)):
         with pytest.raises(OutcomeInvalid):
             truths_in(bad, lines=lines)
+    with pytest.raises(OutcomeInvalid, match="Line 3: label is missing"):
+        truths_in("key,label\n7,1\n8,\n", lines=False)

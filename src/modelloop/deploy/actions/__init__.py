@@ -4,52 +4,56 @@ changes), `publishing` (what gateways follow and say), `reading` (look-ups)."""
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .changing import advance, open_rollouts, start_rollout
-from .intake import collect
-from .keeping import erase_answers, forget_old
-from .outcomes import join_outcomes, record_outcomes
-from .publishing import publish, reports
-from .reading import (
-    counts,
-    endpoint_states,
-    failures,
-    first_event,
-    inputs_between,
-    latest_predictions,
-    live,
-    log_losses,
-    outcomes_of,
-    prediction,
-    predictions_between,
-    predictions_of_key,
-    replay,
-    rollout,
-    rollouts,
-    route_of,
-    waiting_outcomes,
-    watermark,
-)
-from .secret import make_log_key
-from .steering import abort, approve, pause, promote, resume, retire, rollback
-from .syncing import sync_endpoints
-from .watching import endpoint_view, endpoint_views, rollout_view, wait_for_gateways
-
 if TYPE_CHECKING:
+    from .changing import advance, open_rollouts, start_rollout
+    from .erasing import erase_answers, erasures, finish_erasures
+    from .intake import collect
+    from .keeping import forget_old
     from .online import OnlineState, fill_online, online_states
+    from .outcomes import join_outcomes, record_outcomes
+    from .publishing import publish, reports, wait_for_gateways
+    from .reading import (
+        classes_of,
+        counts,
+        endpoint_states,
+        failures,
+        first_event,
+        inputs_between,
+        latest_predictions,
+        live,
+        log_losses,
+        outcomes_of,
+        prediction,
+        predictions_between,
+        predictions_of_key,
+        replay,
+        rollout,
+        rollouts,
+        route_of,
+        waiting_outcomes,
+        watermark,
+    )
+    from .secret import make_log_key
+    from .steering import abort, approve, pause, promote, resume, retire, rollback
+    from .syncing import sync_endpoints
+    from .watching import endpoint_view, endpoint_views, rollout_view
 
 __all__ = [
     "OnlineState",
     "abort",
     "advance",
     "approve",
+    "classes_of",
     "collect",
     "counts",
     "endpoint_states",
     "endpoint_view",
     "endpoint_views",
     "erase_answers",
+    "erasures",
     "failures",
     "fill_online",
+    "finish_erasures",
     "first_event",
     "forget_old",
     "inputs_between",
@@ -84,12 +88,48 @@ __all__ = [
     "watermark",
 ]
 
-_LATER = ("OnlineState", "fill_online", "online_states")
-"""Of `online`, which brings all of `data` along: a rollback, which is to take no time, does without."""
+_HOME = {
+    "changing": ("advance", "open_rollouts", "start_rollout"),
+    "erasing": ("erase_answers", "erasures", "finish_erasures"),
+    "intake": ("collect",),
+    "keeping": ("forget_old",),
+    "online": ("OnlineState", "fill_online", "online_states"),
+    "outcomes": ("join_outcomes", "record_outcomes"),
+    "publishing": ("publish", "reports", "wait_for_gateways"),
+    "reading": (
+        "classes_of",
+        "counts",
+        "endpoint_states",
+        "failures",
+        "first_event",
+        "inputs_between",
+        "latest_predictions",
+        "live",
+        "log_losses",
+        "outcomes_of",
+        "prediction",
+        "predictions_between",
+        "predictions_of_key",
+        "replay",
+        "rollout",
+        "rollouts",
+        "route_of",
+        "waiting_outcomes",
+        "watermark",
+    ),
+    "secret": ("make_log_key",),
+    "steering": ("abort", "approve", "pause", "promote", "resume", "retire", "rollback"),
+    "syncing": ("sync_endpoints",),
+    "watching": ("endpoint_view", "endpoint_views", "rollout_view"),
+}
+"""Where each verb is, loaded when it is first asked for: a rollback, which is to take no time, needs a few of them."""
+_MODULES = {name: module for module, names in _HOME.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is heavy when it is first asked for."""
-    if name in _LATER:
-        return getattr(import_module(f"{__name__}.online"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Load a verb when it is first asked for, and keep it."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = found
+    return found

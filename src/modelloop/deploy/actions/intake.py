@@ -14,7 +14,7 @@ from ...ground.core.errors import StaleState
 from ...ground.store.context import Context
 from .. import tables
 from ..collect import Batch, read
-from ..log import finished, read_counts, read_frames
+from ..log import finished, read_counts, read_frames, unmark
 from ..log.frames import damaged
 from ..tables import late
 from .joining import join_waiting
@@ -98,6 +98,7 @@ def _dispose(path: Path, offset: int) -> None:
         path.rename(path.with_suffix(".damaged"))
     else:
         path.unlink(missing_ok=True)
+    unmark(path)
 
 
 def _take(ctx: Context, batch: Batch, gateway: str, file: str, *, offset: int, end: int, rows: int) -> None:

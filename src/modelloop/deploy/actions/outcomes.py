@@ -94,7 +94,12 @@ def place_of(ctx: Context, endpoint: str) -> Mapping[str, Any]:
 def _classes(ctx: Context, place: Mapping[str, Any], truths: Sequence[Truth]) -> tuple[str, ...]:
     """Return the names of the classes of what answers at the endpoint, where they matter."""
     named = any(isinstance(truth.label, str) for truth in truths)
-    if place["digest"] is None or not (named or place["task"] == "multiclass"):
+    return class_names(ctx, place) if named or place["task"] == "multiclass" else ()
+
+
+def class_names(ctx: Context, place: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the classes of what answers at the endpoint, in their order; nothing where it has none."""
+    if place["digest"] is None:
         return ()
     try:
         data = read_file(ctx.blobs, open_package(ctx.blobs, place["digest"]), "signature.json")

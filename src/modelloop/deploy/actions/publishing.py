@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -12,6 +14,7 @@ from ...ground.store.context import Context
 from ...register import actions as register
 from ...register.records import Routed
 from .. import tables
+from ..reach import Reach, reach
 from ..records import Arm, GatewayReport, Rollout, Route, RoutingTable, Stage, StageVerdict
 from ..rollout import Served, route
 from ..serving import read as read_serving
@@ -19,6 +22,7 @@ from ..settings import RolloutSettings
 from ..table import REPORTS, TABLE_DOCUMENT, decode_report, decode_table, encode_table
 
 ATTEMPTS = 5
+_LOOK_EVERY = 0.02
 
 
 def publish(ctx: Context) -> int:
@@ -144,3 +148,19 @@ def reports(ctx: Context) -> list[GatewayReport]:
         except (BlobMissing, InvalidInput):  # taken away meanwhile, or of another version of the gateway
             continue
     return found
+
+
+def wait_for_gateways(ctx: Context, patience: timedelta) -> Reach:
+    """Wait until every gateway that is alive answers by the present routing, or patience is over; return who does.
+
+    A change is done when it has reached all of them. Where none is alive there is nobody to wait for.
+    """
+    with ctx.db.reading() as connection:
+        routing = tables.find(connection, tables.routing, id=1)
+    generation = int(routing["generation"]) if routing else 0
+    end = time.monotonic() + patience.total_seconds()
+    while True:
+        found = reach(reports(ctx), generation, ctx.now())
+        if found.done or not found.alive or time.monotonic() >= end:
+            return found
+        time.sleep(_LOOK_EVERY)

@@ -13,7 +13,7 @@ from ...ground.store.context import Context
 from .. import tables
 from ..records import EndpointState, Failure, Live, LogLoss, Outcome, Prediction, Rollout, Route, Truth
 from ..tables import late
-from .outcomes import logged_key, place_of
+from .outcomes import class_names, logged_key, place_of
 from .publishing import routes, to_rollout
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def rollout(ctx: Context, rollout_id: str) -> Rollout:
     with ctx.db.reading() as connection:
         row = tables.find(connection, tables.rollout, id=rollout_id)
     if row is None:
-        raise NotFound(f"There is no rollout {rollout_id[:60]!r}.", hint="An episode names its own.")
+        raise NotFound(f"There is no rollout {rollout_id[:60]!r}.", hint="`modelloop rollouts` lists them.")
     return to_rollout(row)
 
 
@@ -112,6 +112,13 @@ def inputs_between(ctx: Context, endpoint: str, start: datetime, end: datetime) 
     with ctx.db.reading() as connection:
         digests = tables.parts_between(connection, endpoint, start, end)
     return join_parts([ctx.blobs.get(digest) for digest in digests], start, end)
+
+
+def classes_of(ctx: Context, endpoint: str) -> tuple[str, ...]:
+    """Return the names of the classes that are answered at the endpoint, in the order of their places; nothing where
+    answers are no classes."""
+    place = place_of(ctx, endpoint)
+    return class_names(ctx, place) if place["task"] == "multiclass" else ()
 
 
 def predictions_of_key(ctx: Context, endpoint: str, key: str, *, limit: int = 100) -> list[Prediction]:

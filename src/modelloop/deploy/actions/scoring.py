@@ -26,13 +26,17 @@ from ...ground.core.hashing import hash_json
 from ...ground.core.ids import check_name
 from ...ground.core.later import polars as pl
 from ...ground.core.records import Event
+from ...ground.flow.process import die_with_parent
 from ...ground.store import audit
 from ...ground.store.blobs import Blobs
 from ...ground.store.context import Context
 from ...register import actions as register
 from ...register.package import LoadedPackage, load
+from ...register.parity import Runtime
+from ...train.outside.process import ProcessRuntime
+from ...train.outside.records import Gone
 from .. import tables
-from ..scoring import Scoring, check, contract_of, failures, needed, pieces, score_piece
+from ..scoring import LIMITS, Patient, Scoring, check, contract_of, failures, needed, pieces, score_piece
 
 CHUNK = 50_000
 """Rows of a piece: small enough to lose little, large enough that a piece's bookkeeping costs nothing."""
@@ -99,8 +103,13 @@ def _opened(ctx: Context, wish: Wish) -> tuple[DatasetVersion, LoadedPackage, tu
     if version.package is None:
         why = version.refusal or "no package was made of it yet"
         raise Conflict(f"{version.name} cannot score: {why}", hint=f"`modelloop models show {version.name}` says more.")
-    package = load(ctx.blobs, version.package)
-    package.golden()
+    package = load(ctx.blobs, version.package, name=version.name)
+    try:
+        package.golden()
+    except Gone as error:
+        raise Conflict(f"{version.name} cannot score. {error.message}", hint="Look into its model.") from error
+    finally:
+        package.close()  # the crew's processes start their own
     source = data.resolve(ctx, wish.dataset)
     if source.dataset == wish.into:
         raise InvalidInput(f"{wish.into!r} cannot be scored into itself.", hint="Choose another --into.")
@@ -151,20 +160,31 @@ def _score_all(ctx: Context, begun: Scoring, kept: Sequence[str], processes: int
     waiting = (
         (place, frame) for place, frame in enumerate(pieces(rows, begun.chunk)) if place not in done and frame.height
     )
-    crew = ProcessPoolExecutor(processes, get_context("spawn"))
+    crew = ProcessPoolExecutor(processes, get_context("spawn"), initializer=die_with_parent, initargs=(os.getpid(),))
     work = partial(_work, (ctx.blobs.url, begun.package))
     try:
         with crew:
             for place, piece in _worked(
-                partial(crew.submit, work), waiting, begun.version, kept, most=processes * AHEAD
+                partial(crew.submit, work), waiting, begun.version, kept, chunk=begun.chunk, most=processes * AHEAD
             ):
                 finished += _keep(ctx, begun.id, place, piece)
                 progress(finished, begun.rows)
-    except BrokenProcessPool as error:
-        raise WorkerDied(
-            f"A process that scored died; {finished} of {begun.rows} rows are kept.",
-            hint="Ask again: it goes on there.",
-        ) from error
+    except (BrokenProcessPool, Gone) as error:
+        raise _died(begun, finished, error) from error
+
+
+def _died(begun: Scoring, finished: int, error: Exception) -> WorkerDied:
+    """Return what is told where a process died: which rows it was about, where that is known, and what is kept."""
+    kept = f"{finished:,} of {begun.rows:,} rows are kept."
+    if not isinstance(error, Gone):
+        return WorkerDied(f"A process that scored died; {kept}", hint="Ask again: it goes on there.")
+    first = int(error.detail.get("start", 0))
+    rows = f"rows {first + 1:,} to {first + int(error.detail.get('rows', begun.chunk)):,}"
+    return WorkerDied(
+        f"{error.message.rstrip('.')} ({rows} of {begun.dataset}:{begun.number}); {kept}",
+        hint="Ask again: it goes on there. If these rows do it, score a version of the dataset without them.",
+        detail=error.detail,
+    )
 
 
 def _worked(
@@ -173,19 +193,41 @@ def _worked(
     version: str,
     kept: Sequence[str],
     *,
+    chunk: int,
     most: int,
 ) -> Iterator[tuple[int, bytes]]:
-    """Yield pieces as they are done, never more than `most` of them under way."""
+    """Yield pieces as they are done, never more than `most` of them under way.
+
+    Where one cannot be done, no other is begun; those under way are yielded still, and then it is raised.
+    """
     under_way: dict[Future[bytes], int] = {}
+    wrong: BaseException | None = None
     for place, frame in waiting:
-        under_way[submit(_shipped(frame), version, tuple(kept))] = place
+        under_way[submit(_shipped(frame), version, tuple(kept), place * chunk)] = place
         if len(under_way) < most:
             continue
-        for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-            yield under_way.pop(future), future.result()
+        done, wrong = _ended(under_way)
+        yield from done
+        if wrong is not None:
+            break
     while under_way:
-        for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-            yield under_way.pop(future), future.result()
+        done, error = _ended(under_way)
+        wrong = wrong or error
+        yield from done
+    if wrong is not None:
+        raise wrong
+
+
+def _ended(under_way: dict[Future[bytes], int]) -> tuple[list[tuple[int, bytes]], BaseException | None]:
+    """Wait for some; return the pieces that are done, and what went wrong with one that is not."""
+    done, wrong = [], None
+    for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+        place = under_way.pop(future)
+        if (error := future.exception()) is None:
+            done.append((place, future.result()))
+        else:
+            wrong = wrong or error
+    return done, wrong
 
 
 def _shipped(frame: pl.DataFrame) -> bytes:
@@ -193,15 +235,21 @@ def _shipped(frame: pl.DataFrame) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _held(blobs_url: str, digest: str) -> LoadedPackage:
-    """Return the package that a process of the crew holds from one piece to the next."""
-    return load(Blobs(blobs_url), digest)
+def _held(blobs_url: str, digest: str, version: str) -> tuple[LoadedPackage, Runtime]:
+    """Return the package that a process of the crew holds from one piece to the next, and how it is asked."""
+    package = load(Blobs(blobs_url), digest, name=version, limits=LIMITS)
+    return package, Patient(package.scorer) if isinstance(package.scorer, ProcessRuntime) else package.scorer
 
 
-def _work(place: tuple[str, str], shipped: bytes, version: str, kept: Sequence[str]) -> bytes:
-    """Score one piece, in a process of the crew; `place` is the store's address and the package's hash."""
-    package = _held(*place)
-    return score_piece(package.scorer, package.signature, version, pl.read_ipc(shipped), kept)
+def _work(place: tuple[str, str], shipped: bytes, version: str, kept: Sequence[str], first: int) -> bytes:
+    """Score one piece, in a process of the crew; `place` is the store's address and the package's hash, `first` the
+    place of the piece's first row in the dataset."""
+    package, runtime = _held(*place, version)
+    try:
+        return score_piece(runtime, package.signature, version, pl.read_ipc(shipped), kept)
+    except Gone as error:
+        error.detail["start"] = first + int(error.detail.get("start", 0))
+        raise
 
 
 def _keep(ctx: Context, scoring_id: str, place: int, piece: bytes) -> int:

@@ -26,8 +26,10 @@ def approve(ctx: Context, endpoint: str, *, reason: str = "") -> Rollout:
     """Let the rollout that waits at the endpoint go on, in the actor's name; raises Conflict where none waits."""
     with ctx.db.reading() as connection:
         rows = tables.open_rollouts(connection, endpoint)
+        others = ", ".join(row["endpoint"] for row in tables.open_rollouts(connection))
     if not rows:
-        raise Conflict(f"Nothing waits for approval at {endpoint[:80]!r}: no rollout is open.")
+        hint = f"Rollouts are open at: {others}." if others else "No rollout is open at any endpoint."
+        raise Conflict(f"Nothing waits for approval at {endpoint[:80]!r}: no rollout is open.", hint=hint)
     before = to_rollout(rows[0])
     after = rules.approved(before, policy_of(rows[0]), ctx.actor.name, reason, ctx.now())
     write(ctx, before, after, by_hand="approved", reason=reason)
@@ -74,13 +76,18 @@ def abort(ctx: Context, endpoint: str, *, reason: str) -> Rollout:
 def _open(ctx: Context, endpoint: str) -> tuple[RowMapping, Rollout]:
     with ctx.db.reading() as connection:
         rows = tables.open_rollouts(connection, endpoint)
-        known = [place["name"] for place in tables.endpoints(connection)]
+        place = tables.find(connection, tables.endpoint, name=endpoint)
     if rows:
         return rows[0], to_rollout(rows[0])
-    if endpoint not in known:
-        hint = f"There are: {', '.join(known) or 'none yet'}."
-        raise NotFound(f"Nothing was ever rolled out at {endpoint[:80]!r}.", hint=hint)
+    if place is None:
+        raise _unknown(ctx, endpoint)
     raise Conflict(f"No rollout is open at {endpoint!r}.", hint="`modelloop deploy MODEL:NUMBER` starts one.")
+
+
+def _unknown(ctx: Context, endpoint: str) -> NotFound:
+    with ctx.db.reading() as connection:
+        known = ", ".join(place["name"] for place in tables.endpoints(connection))
+    return NotFound(f"Nothing was ever rolled out at {endpoint[:80]!r}.", hint=f"There are: {known or 'none yet'}.")
 
 
 def rollback(ctx: Context, endpoint: str, *, to: str | None = None, reason: str) -> str:
@@ -93,16 +100,17 @@ def rollback(ctx: Context, endpoint: str, *, to: str | None = None, reason: str)
         place = tables.find(connection, tables.endpoint, name=endpoint)
         rows = tables.open_rollouts(connection, endpoint)
         current = next(iter(tables.lives(connection, endpoint)), None)
-        target = tables.lives(connection, endpoint, to or (current["before"] if current else None) or "")
+        before = (current["before"] if current else None) or ""
+        target = tables.lives(connection, endpoint, before if to is None else to)
     if place is None:
-        raise NotFound(f"Nothing was ever rolled out at {endpoint[:80]!r}.")
-    _check_target(place, rows, target, to)
+        raise _unknown(ctx, endpoint)
+    _check_target(ctx, place, rows, target, to)
     champion = place["champion"]
     if rows:
-        before = to_rollout(rows[0])
-        after = rules.withdrawn(before, f"Sent back by {ctx.actor.name}: {reason}", ctx.now())
-        write(ctx, before, after, by_hand="rolled back", reason=reason)
-        champion = before.champion
+        rolling = to_rollout(rows[0])
+        after = rules.withdrawn(rolling, f"Sent back by {ctx.actor.name}: {reason}", ctx.now())
+        write(ctx, rolling, after, by_hand="rolled back", reason=reason)
+        champion = rolling.champion
         if to is None:
             return champion or ""
     if to is not None and to == champion:
@@ -111,7 +119,9 @@ def rollback(ctx: Context, endpoint: str, *, to: str | None = None, reason: str)
     return str(target[0]["version"])
 
 
-def _check_target(place: RowMapping, rows: Sequence[RowMapping], target: Sequence[RowMapping], to: str | None) -> None:
+def _check_target(
+    ctx: Context, place: RowMapping, rows: Sequence[RowMapping], target: Sequence[RowMapping], to: str | None
+) -> None:
     """Refuse before anything is changed: what never answered, or what is answering because of this very rollout."""
     endpoint = place["name"]
     if to is not None and place["champion"] is not None and to == place["champion"]:
@@ -120,8 +130,15 @@ def _check_target(place: RowMapping, rows: Sequence[RowMapping], target: Sequenc
             raise Conflict(f"{to} answers at {endpoint!r} already, and bakes.", hint=hint)
         return
     if not target and (to is not None or not rows):
-        wanted = f"{to} never answered" if to else "there is no earlier version"
-        raise Conflict(f"Cannot go back at {endpoint!r}: {wanted}.", hint="Name a version that answered before.")
+        wanted = f"{to[:80]!r} never answered" if to is not None else "there is no earlier version"
+        with ctx.db.reading() as connection:
+            earlier = [one for one in tables.answered_before(connection, endpoint) if one != place["champion"]]
+        hint = (
+            f"Others that answered: {', '.join(earlier)} (--to)."
+            if earlier
+            else "No other version ever answered there."
+        )
+        raise Conflict(f"Cannot go back at {endpoint!r}: {wanted}.", hint=hint)
 
 
 def _replace_champion(ctx: Context, endpoint: str, champion: str | None, target: RowMapping, reason: str) -> None:
@@ -149,7 +166,7 @@ def retire(ctx: Context, project: Project, endpoint: str, *, reason: str) -> Non
         place = tables.find(connection, tables.endpoint, name=endpoint)
         rows = tables.open_rollouts(connection, endpoint)
     if place is None:
-        raise NotFound(f"Nothing was ever rolled out at {endpoint[:80]!r}.")
+        raise _unknown(ctx, endpoint)
     if endpoint in project.endpoints:
         raise Conflict(f"The project file declares {endpoint!r}.", hint=f"Take [endpoints.{endpoint}] out of it first.")
     if rows:

@@ -1,9 +1,7 @@
-"""Everything that is shown of endpoints and rollouts, and waiting until gateways have taken a change."""
+"""Everything that is shown of endpoints and rollouts."""
 
 from __future__ import annotations
 
-import time
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import Connection, RowMapping
@@ -15,10 +13,11 @@ from ...ground.store.context import Context
 from ...register import actions as register
 from ...register.records import Kind
 from .. import tables
-from ..reach import Reach, reach
+from ..reach import reach
 from ..records import Stage
 from ..rollout import OVER
 from ..watch import Compared, EndpointView, RolloutView, compare, view
+from .outcomes import class_names
 from .publishing import policy_of, reports, to_rollout
 from .reading import live
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 LOOKED_AT = 5000
 """Rows of a stage, the newest, whose answers are compared on the page. Verdicts use all."""
 PAST = 20
-_LOOK_EVERY = 0.02
 
 
 def rollout_view(ctx: Context, what: str) -> RolloutView:
@@ -44,7 +42,7 @@ def rollout_view(ctx: Context, what: str) -> RolloutView:
                 f"There is no rollout {what[:60]!r}, and none was at an endpoint of that name.",
                 hint=f"Endpoints with rollouts: {known}.",
             )
-        compared = _compared(connection, row)
+        compared = _compared(ctx, connection, row)
     return view(to_rollout(row), policy_of(row), compared, ctx.now())
 
 
@@ -64,7 +62,7 @@ def endpoint_view(ctx: Context, project: Project, name: str) -> EndpointView:
         earlier = tables.answered_before(connection, name)
         routing = tables.find(connection, tables.routing, id=1)
         rolling = next((row for row in rows if row["closed_at"] is None), None)
-        compared = _compared(connection, rolling) if rolling else None
+        compared = _compared(ctx, connection, rolling) if rolling else None
     settings = project.endpoints.get(name)
     if place is None and settings is None:
         raise NotFound(
@@ -96,27 +94,13 @@ def _startable(ctx: Context, model: str | None, champion: str | None) -> tuple[s
     return tuple(one.name for one in fit if one.name != champion)[:PAST]
 
 
-def _compared(connection: Connection, row: RowMapping) -> Compared | None:
+def _compared(ctx: Context, connection: Connection, row: RowMapping) -> Compared | None:
     rollout = to_rollout(row)
     if rollout.stage in OVER or rollout.stage is Stage.CHECK or rollout.champion is None:
         return None
     place = tables.find(connection, tables.endpoint, name=rollout.endpoint)
     since = rollout.stage_since
     rows = tables.compared(connection, rollout.endpoint, row["generation"] or 0, since, LOOKED_AT)
-    return compare(rows, rollout, place["task"] if place else "binary")
-
-
-def wait_for_gateways(ctx: Context, patience: timedelta) -> Reach:
-    """Wait until every gateway that is alive answers by the present routing, or patience is over; return who does.
-
-    A change is done when it has reached all of them. Where none is alive there is nobody to wait for.
-    """
-    with ctx.db.reading() as connection:
-        routing = tables.find(connection, tables.routing, id=1)
-    generation = int(routing["generation"]) if routing else 0
-    end = time.monotonic() + patience.total_seconds()
-    while True:
-        found = reach(reports(ctx), generation, ctx.now())
-        if found.done or not found.alive or time.monotonic() >= end:
-            return found
-        time.sleep(_LOOK_EVERY)
+    if place is None:
+        return compare(rows, rollout, "binary")
+    return compare(rows, rollout, place["task"], class_names(ctx, dict(place)) if place["task"] == "multiclass" else ())

@@ -2,8 +2,12 @@
 // The public key comes from who opens the page (`#key=HEX`, or typed in): a key inside the bundle would prove nothing.
 // As a module: `import { open } from "./edge.js"; const model = await open(KEY); await model.predict({column: [value]})`.
 
-const FORM = 1;
+const FORM = 2; // the newest that is read; 2 brought moments and buckets
 const EXACT = 2 ** 53;
+const NONE = -(2n ** 63n);
+const [FIRST, LAST] = [-62135596800000000, 253402300800000000]; // microseconds: the years 1 to 9999
+const UNITS = { s: 1e6, ms: 1e3, us: 1 };
+const TIME = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|[+-]\d\d:\d\d(?::\d\d)?)?)?$/;
 const ORT = "ort/ort.wasm.bundle.min.mjs";
 const WASM = "ort/ort-wasm-simd-threaded.wasm";
 const ARRAYS = {
@@ -45,7 +49,9 @@ export async function verified(key) {
     throw new Refused("The manifest is not signed by this key: it was changed, or another key signed it.");
   }
   const manifest = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(text));
-  if (manifest.form !== FORM) throw new Refused(`The bundle is of form ${manifest.form}; this page reads ${FORM}.`);
+  if (!(manifest.form >= 1 && manifest.form <= FORM)) {
+    throw new Refused(`The bundle is of form ${manifest.form}; this page reads up to ${FORM}.`);
+  }
   const files = {};
   for (const [path, facts] of Object.entries(manifest.files)) {
     const data = await read(path);
@@ -95,6 +101,108 @@ function column(one, values, missing) {
   });
 }
 
+// A number as Python writes float64: what the package hashes.
+function written(value) {
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+  const [digits, power] = Math.abs(value).toExponential().split("e");
+  const [exponent, plain] = [Number(power), digits.replace(".", "")];
+  const sign = value < 0 ? "-" : "";
+  if (exponent < -4 || exponent >= 16) {
+    return `${sign}${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+  }
+  if (exponent < 0) return `${sign}0.${"0".repeat(-exponent - 1)}${plain}`;
+  const whole = plain.slice(0, exponent + 1).padEnd(exponent + 1, "0");
+  return `${sign}${whole}.${plain.slice(exponent + 1) || "0"}`;
+}
+
+// The bucket of a value's CRC-32 (ISO 3309), begun at the seed as zlib does.
+function bucket(one, value, missing, row) {
+  if (value === null || value === undefined || Number.isNaN(value)) {
+    if (!one.nullable) throw new Refused(`${one.name} has no value in row ${row}, and must have one.`);
+    return -1;
+  }
+  const said = one.datatype === "BYTES" ? text(one, value, missing) : written(number(one, value));
+  let crc = ~one.hashed.seed;
+  for (const byte of new TextEncoder().encode(said)) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return (~crc >>> 0) % one.hashed.buckets;
+}
+
+function noMoment(one, value) {
+  const wanted = one.datatype === "BYTES" ? "YYYY-MM-DD, or with THH:MM[:SS[.ffffff]] and perhaps Z or +HH:MM"
+    : `a time of the years 1 to 9999 in ${one.moment.unit}`;
+  return new Refused(`${one.name} holds ${value}; expected ${wanted}.`);
+}
+
+// Days since 1970 (Hinnant, days_from_civil): Date reads years below 100 as others.
+function daysOf(year, month, day) {
+  const y = month <= 2 ? year - 1 : year;
+  const era = Math.floor(y / 400);
+  const ofEra = y - era * 400;
+  const ofYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
+  return era * 146097 + ofEra * 365 + Math.floor(ofEra / 4) - Math.floor(ofEra / 100) + ofYear - 719468;
+}
+
+// The microseconds that a text says, and its offset in seconds, or null.
+function timeOf(one, value) {
+  const found = typeof value === "string" ? TIME.exec(value) : null;
+  if (found === null) throw noMoment(one, value);
+  const [year, month, day, hour, minute, second] = found.slice(1, 7).map((part) => Number(part ?? 0));
+  const next = month === 12 ? daysOf(year + 1, 1, 1) : daysOf(year, month + 1, 1);
+  const wrong = year < 1 || month < 1 || month > 12 || day < 1 || day > next - daysOf(year, month, 1);
+  if (wrong || hour > 23 || minute > 59 || second > 59) throw noMoment(one, value);
+  const micros = BigInt((found[7] ?? "").padEnd(6, "0").slice(0, 6));
+  let offset = null;
+  if (found[8]) {
+    const [h, m, s] = found[8] === "Z" ? [0, 0, 0] : [...found[8].slice(1).split(":").map(Number), 0];
+    if (h > 23 || m > 59 || s > 59) throw noMoment(one, value);
+    offset = (h * 3600 + m * 60 + s) * (found[8][0] === "-" ? -1 : 1);
+  }
+  const seconds = daysOf(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+  return [BigInt(seconds) * 1000000n + micros, offset];
+}
+
+function offsetAt(one, zone, micros, changes) {
+  if (micros >= BigInt(zone.until) * 1000000n) {
+    throw new Refused(`${one.name} holds a time beyond what the bundle knows of ${one.moment.zone}.`);
+  }
+  let [low, high] = [0, changes.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (BigInt(changes[middle]) * 1000000n <= micros) low = middle + 1;
+    else high = middle;
+  }
+  return BigInt(zone.offsets[low]) * 1000000n;
+}
+
+// Microseconds since 1970, of UTC or of the zone's clocks: as runtime.py makes them.
+function moment(one, value, zone, row) {
+  if (value === null || value === undefined || Number.isNaN(value)) {
+    if (!one.nullable) throw new Refused(`${one.name} has no value in row ${row}, and must have one.`);
+    return NONE;
+  }
+  let [time, offset] = [0n, 0];
+  if (one.datatype === "BYTES") [time, offset] = timeOf(one, value);
+  else {
+    const found = number(one, value) * UNITS[one.moment.unit];
+    if (!(found > FIRST && found < LAST)) throw noMoment(one, value);
+    time = BigInt(Math.floor(found));
+  }
+  if (offset !== null) {
+    time -= BigInt(offset) * 1000000n;
+    if (!one.moment.wall) return time;
+    if (zone) time += offsetAt(one, zone, time, zone.at);
+    if (time < BigInt(FIRST) || time >= BigInt(LAST)) throw noMoment(one, value);
+    return time;
+  }
+  if (one.moment.wall || !zone) return time;
+  // Where clocks show a time twice, the first is meant; one that they skip is counted as before the change.
+  const shown = zone.at.map((at, place) => at + Math.max(zone.offsets[place], zone.offsets[place + 1]));
+  return time - offsetAt(one, zone, time, shown);
+}
+
 function shapeOf(values) {
   return Array.isArray(values) ? [values.length, ...(values.length ? shapeOf(values[0]) : [])] : [];
 }
@@ -111,6 +219,15 @@ class Model {
       const whole = one.datatype.endsWith("INT64");
       const data = one.datatype === "BYTES" ? flat : ARRAYS[one.datatype].from(whole ? flat.map(BigInt) : flat);
       return new this.ort.Tensor(KINDS[one.datatype], data, shapeOf(values));
+    }
+    if (one.kind === "moment") {
+      const zone = this.manifest.zones[one.moment.zone];
+      const times = Array.from(values, (value, row) => moment(one, value, zone, row));
+      return new this.ort.Tensor("int64", BigInt64Array.from(times), [times.length]);
+    }
+    if (one.kind === "hashed") {
+      const found = Array.from(values, (value, row) => bucket(one, value, this.manifest.missing, row));
+      return new this.ort.Tensor("float64", Float64Array.from(found), [found.length]);
     }
     const listed = column(one, values, this.manifest.missing);
     if (one.datatype === "BYTES") return new this.ort.Tensor("string", listed, [listed.length]);
@@ -159,12 +276,13 @@ function field(one) {
   const name = document.createElement("span");
   name.textContent = one.name;
   const hint = document.createElement("small");
-  hint.textContent = ` ${one.datatype}${one.nullable ? ", may be empty" : ""}`;
+  const kind = one.kind === "moment" && one.datatype === "BYTES" ? "time, as 2013-01-31T05:00" : one.datatype;
+  hint.textContent = ` ${kind}${one.nullable ? ", may be empty" : ""}`;
   name.append(hint);
   const input = document.createElement("input");
   input.name = one.name;
   if (one.datatype === "BOOL") input.type = "checkbox";
-  else if (one.kind === "column" && one.datatype !== "BYTES") Object.assign(input, { type: "number", step: one.datatype === "INT64" ? "1" : "any" });
+  else if (one.kind !== "tensor" && one.datatype !== "BYTES") Object.assign(input, { type: "number", step: one.datatype === "INT64" ? "1" : "any" });
   input.required = one.datatype !== "BOOL" && one.datatype !== "BYTES" && !one.nullable;
   label.append(name, input);
   return label;
@@ -204,7 +322,9 @@ async function begin(key) {
   part("ask").hidden = model === null;
   if (model === null) return;
   part("trust").hidden = true;
-  const { inputs, files, parity, made_at: made } = model.manifest;
+  const { files, parity, made_at: made } = model.manifest;
+  // a column that several ops read as a moment is one field
+  const inputs = [...new Map(model.manifest.inputs.map((one) => [one.name, one])).values()];
   part("inputs").replaceChildren(...inputs.map(field));
   part("facts").textContent = `Signed and whole: ${Object.keys(files).length} files. Made ${made}. On ${parity.rows} rows it answers as the gateway does, to ${parity.largest.toExponential(1)}. Answered on this device.`;
   part("ask").onsubmit = async (event) => {

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...ground.core.errors import Conflict
-from ...prepare.records import FEATURES, Datatype
+from ...prepare.records import FEATURES, Datatype, InputColumn
 from ...prepare.tensors import Tensors, read_transform
-from ...prepare.transform import FittedTransform
+from ...prepare.transform import MOMENTS, FittedTransform
 from ...register.records import Signature, TensorSpec
 from ...register.runtimes import GRAPH, TRANSFORM
 from ...register.signature import LABEL, labels_of
 from .joining import join
+from .moments import zone_table
 from .nodes import DOUBLE, INT64, STRING, Nodes, helper, onnx
 from .ops import Place, written
-from .records import Graph, Input
+from .records import Buckets, Graph, Input, Moment
 
 _OPSET, _ML, _IR = 17, 3, 8
 _PREFIX = "model."
 TOKENIZER = "tokenizer.json"
+READ = (*MOMENTS, "hashed")
+"""Ops whose columns the runtimes turn into numbers."""
 
 
 @dataclass(slots=True)
@@ -35,6 +38,8 @@ class _Draft:
     declared: list[Any] = field(default_factory=list)
     prepared: list[Mapping[str, Any]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    known: dict[tuple[str, Moment | Buckets], str] = field(default_factory=dict)
+    """What the runtimes make of a column -> its tensor."""
 
     def raw(self, name: str, datatype: Datatype, *, nullable: bool) -> str:
         """Declare a raw column."""
@@ -43,6 +48,28 @@ class _Draft:
         self.declared.append(helper.make_tensor_value_info(tensor, kind, ["rows"]))
         self.inputs.append(Input(name, tensor, str(datatype), "column", nullable=nullable))
         return tensor
+
+    def read(self, op: Any, one: InputColumn) -> str:
+        """Declare a raw column as what an op reads that a runtime has to make: moments, or buckets."""
+        if one.name not in self.place.raw:
+            raise Conflict(
+                f"{op.kind} ({', '.join(op.names)[:80]}) reads {one.name!r}, which is made by an op.",
+                hint="In an edge bundle it reads columns as they are given.",
+            )
+        how: Moment | Buckets
+        if op.kind == "hashed":
+            how, kind = Buckets(op.buckets, op.seed), DOUBLE
+        else:
+            unit, wall = (op.numbers, False) if op.kind == "elapsed" else (op.unit, op.part != "epoch")
+            how, kind = Moment(op.zone, unit, wall), INT64
+        if (one.name, how) not in self.known:
+            tensor = self.known[one.name, how] = f"read{len(self.known)}:{one.name}"
+            self.declared.append(helper.make_tensor_value_info(tensor, kind, ["rows"]))
+            made = Input(one.name, tensor, str(one.datatype), "moment", nullable=one.nullable)
+            self.inputs.append(
+                replace(made, kind="hashed", hashed=how) if isinstance(how, Buckets) else replace(made, moment=how)
+            )
+        return self.known[one.name, how]
 
     def tensor(self, name: str, datatype: str, shape: tuple[int, ...]) -> None:
         """Declare a tensor that the model is given as it is."""
@@ -75,7 +102,9 @@ def bundled(files: Mapping[str, bytes], signature: Signature, model: bytes | Non
         _from_columns(draft, signature)
     made = _finished(draft, signature, alone=isinstance(transform, FittedTransform))
     inputs = tuple(_restricted(one, draft.place) for one in draft.inputs)
-    return Graph(made, inputs, tuple(draft.prepared), draft.files)
+    names = {how.zone for _, how in draft.known if isinstance(how, Moment) and how.zone != "UTC"}
+    zones = {name: zone_table(name) for name in sorted(names)}
+    return Graph(made, inputs, tuple(draft.prepared), draft.files, zones)
 
 
 def _restricted(one: Input, place: Place) -> Input:
@@ -86,16 +115,17 @@ def _restricted(one: Input, place: Place) -> Input:
 
 def _from_transform(draft: _Draft, transform: FittedTransform) -> None:
     place, nodes = draft.place, draft.place.nodes
-    read = {one.name for op in transform.ops if not op.tensors for one in op.inputs}
+    read = {one.name for op in transform.ops if not op.tensors and op.kind not in READ for one in op.inputs}
     raw = [one for one in transform.inputs if one.name in read]
-    place.raw = frozenset(one.name for one in raw)
+    place.raw = frozenset(one.name for one in transform.inputs)
     known = {one.name: draft.raw(one.name, one.datatype, nullable=one.nullable) for one in raw}
     parts = []
     for at, op in enumerate(transform.ops):
         if op.tensors:
             _prepared(draft, op)
             continue
-        made = written(place, op, [known[one.name] for one in op.inputs])
+        given = op.kind in READ
+        made = written(place, op, [draft.read(op, one) if given else known[one.name] for one in op.inputs])
         if transform.is_feature(at):
             parts.append(made.features(nodes))
         own = {one.name for one in op.inputs}

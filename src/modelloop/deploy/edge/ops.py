@@ -13,6 +13,7 @@ from ...ground.core.errors import Conflict
 from ...ground.core.later import numpy as np
 from ...prepare.ops.form import FittedOp
 from ...prepare.records import Datatype
+from .moments import length_of, part_of
 from .nodes import DOUBLE, FLOAT, INT64, STRING, Nodes, onnx
 from .records import MISSING
 
@@ -217,6 +218,19 @@ def _arithmetic(place: Place, op: Any, inputs: list[str]) -> Made:
     return Made(DOUBLE, (found,))
 
 
+def _date_part(place: Place, op: Any, inputs: list[str]) -> Made:
+    return Made(DOUBLE, (part_of(place.nodes, op.part, inputs[0]),))
+
+
+def _elapsed(place: Place, op: Any, inputs: list[str]) -> Made:
+    since = inputs[1] if len(inputs) == 2 else None
+    return Made(DOUBLE, (length_of(place.nodes, op.unit, inputs[0], since, op.moment),))
+
+
+def _hashed(_place: Place, _op: Any, inputs: list[str]) -> Made:
+    return Made(DOUBLE, (inputs[0],))
+
+
 def _sklearn(place: Place, op: Any, inputs: list[str]) -> Made:
     nodes, data = place.nodes, base64.b64decode(op.onnx)
     feed = onnx.load_from_string(data).graph.input[0]
@@ -247,6 +261,9 @@ _WRITERS: Mapping[str, Callable[[Place, Any, list[str]], Made]] = MappingProxyTy
         "frequency": _frequency,
         "target": _target,
         "arithmetic": _arithmetic,
+        "date_part": _date_part,
+        "elapsed": _elapsed,
+        "hashed": _hashed,
         "sklearn": _sklearn,
     }
 )

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 FORM = 1
+FORM_OF_KINDS = 2
+"""Of a manifest with inputs of the kinds `moment` or `hashed`: runtimes before them refuse it."""
 MISSING = "\u0001missing\u0001"
 """Stands in a string tensor where a value is missing: ONNX knows no missing text."""
 MANIFEST, SIGNATURE, PUBLIC = "manifest.json", "manifest.sig", "edge-key.pub"
@@ -28,6 +30,26 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """How a runtime reads a date or time: ISO 8601 text, or numbers since 1970."""
+
+    zone: str
+    """Whose clock a text without an offset means."""
+    unit: str
+    """Of numbers: s, ms, us."""
+    wall: bool
+    """Microseconds as the zone's clocks show them; else in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """How a runtime hashes a value (`prepare.ops.hashed`)."""
+
+    buckets: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """What a device gives, and the graph's tensor that takes it."""
 
@@ -35,11 +57,14 @@ class Input:
     tensor: str
     datatype: str
     kind: str
-    """`column`: one value a row, as float64 or string; `tensor`: as the graph takes it."""
+    """`column`: one value a row, as float64 or string; `moment`: a date or time, as microseconds since 1970 (int64);
+    `hashed`: the bucket of a value's CRC-32, as float64; `tensor`: as the graph takes it."""
     nullable: bool = False
     shape: tuple[int, ...] = (-1,)
     only: tuple[str, ...] | None = None
     """The only values that are answered. None: any."""
+    moment: Moment | None = None
+    hashed: Buckets | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +77,8 @@ class Graph:
     """What the device itself does before (token ids, pixels): the facts of it."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """What it needs for that."""
+    zones: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Time zones by which moments are read (`moments.zone_table`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
+import re
 import sys
+import zlib
+from bisect import bisect_right
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +28,21 @@ import numpy as np  # noqa: E402 - as above
 import onnxruntime as ort  # noqa: E402 - as above
 from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: E402 - as above
 
-FORM = 1
+FORM = 2
+"""The newest that is read; 2 brought moments and buckets."""
 _P = 2**255 - 19
 _L = 2**252 + 27742317777372353535851937790883648493
 _D = -121665 * pow(121666, _P - 2, _P) % _P
 _ROOT = pow(2, (_P - 1) // 4, _P)
 _EXACT = 2**53
+_NONE = -(2**63)
+_SECOND = 1_000_000
+_FIRST, _LAST = -62_135_596_800 * _SECOND, 253_402_300_800 * _SECOND
+_UNITS = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0}
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|[+-]\d\d:\d\d(?::\d\d)?)?)?",
+    re.ASCII,
+)
 TYPES = {
     "BOOL": "bool",
     "FP16": "float16",
@@ -116,8 +130,8 @@ def verified(folder: Path, key: bytes) -> tuple[dict[str, Any], dict[str, bytes]
         if not signed(key, text, signature):
             raise Refused("The manifest is not signed by this key: it was changed, or another key signed it.")
         manifest = json.loads(text)
-        if manifest["form"] != FORM:
-            raise Refused(f"The bundle is of form {manifest['form']}; this runtime reads {FORM}.")
+        if manifest["form"] not in range(1, FORM + 1):
+            raise Refused(f"The bundle is of form {manifest['form']}; this runtime reads up to {FORM}.")
         files = {path: _checked(folder, path, facts) for path, facts in manifest["files"].items()}
     except (OSError, ValueError, LookupError) as error:
         raise Refused(f"The bundle cannot be read: {type(error).__name__}: {error}.") from error
@@ -153,7 +167,7 @@ class Model:
     def predict(self, columns: dict[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
         """Return all answers by name, for columns of values (None: missing). Raises Refused, naming what is wrong."""
         inputs = self.manifest["inputs"]
-        feed = {one["tensor"]: _tensor(one, columns, self.manifest["missing"]) for one in inputs}
+        feed = {one["tensor"]: _tensor(one, columns, self.manifest) for one in inputs}
         sizes = {len(one) for one in feed.values()}
         if len(sizes) != 1:
             raise Refused(f"The columns have {sorted(sizes)} rows; expected as many in each.")
@@ -167,7 +181,7 @@ class Model:
         return {name: np.concatenate([one[at] for one in found]) for at, name in enumerate(self._names)}
 
 
-def _tensor(one: dict[str, Any], columns: dict[str, Any], missing: str) -> np.ndarray[Any, Any]:
+def _tensor(one: dict[str, Any], columns: dict[str, Any], manifest: dict[str, Any]) -> np.ndarray[Any, Any]:
     name = one["name"]
     if name not in columns:
         raise Refused(f"The column {name!r} is missing.")
@@ -178,6 +192,12 @@ def _tensor(one: dict[str, Any], columns: dict[str, Any], missing: str) -> np.nd
         except (TypeError, ValueError) as error:
             raise Refused(f"The tensor {name!r} cannot be read: {error}.") from error
     listed = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    missing = manifest["missing"]
+    if one["kind"] == "moment":
+        zone = manifest["zones"].get(one["moment"]["zone"])
+        return np.array([_moment(one, value, zone, row) for row, value in enumerate(listed)], np.int64)
+    if one["kind"] == "hashed":
+        return np.array([_bucket(one, value, missing, row) for row, value in enumerate(listed)], np.float64)
     made = np.empty(len(listed), object if one["datatype"] == "BYTES" else np.float64)
     for row, value in enumerate(listed):
         if value is None or value != value:  # noqa: PLR0124 - NaN
@@ -208,6 +228,79 @@ def _number(one: dict[str, Any], value: object) -> float:
     if isinstance(value, int) and abs(value) > _EXACT:
         raise Refused(f"{one['name']!r} holds {value!r:.60}; whole numbers up to 2^53 are exact.")
     return float(value)  # type: ignore[arg-type]
+
+
+def _moment(one: dict[str, Any], value: Any, zone: dict[str, Any] | None, row: int) -> int:
+    """Return microseconds since 1970, of UTC or of the zone's clocks."""
+    if value is None or value != value:  # noqa: PLR0124 - NaN
+        if not one["nullable"]:
+            raise Refused(f"{one['name']!r} has no value in row {row}, and must have one.")
+        return _NONE
+    asked = one["moment"]
+    if one["datatype"] == "BYTES":
+        time, offset = _read(one, value)
+    else:
+        found = _number(one, value) * _UNITS[asked["unit"]]
+        if not _FIRST < found < _LAST:
+            raise _no_moment(one, value)
+        time, offset = math.floor(found), 0
+    if offset is not None:
+        time -= offset * _SECOND
+        if not asked["wall"]:
+            return time
+        time += 0 if zone is None else _offset_at(one, zone, time, zone["at"]) * _SECOND
+        if not _FIRST <= time < _LAST:
+            raise _no_moment(one, value)
+        return time
+    if asked["wall"] or zone is None:
+        return time
+    # Where clocks show a time twice, the first is meant; one that they skip is counted as before the change.
+    offsets = zone["offsets"]
+    shown = [at + max(offsets[place], offsets[place + 1]) for place, at in enumerate(zone["at"])]
+    return time - _offset_at(one, zone, time, shown) * _SECOND
+
+
+def _bucket(one: dict[str, Any], value: Any, missing: str, row: int) -> float:
+    """Return the bucket of a value's CRC-32; numbers are hashed as Python writes float64."""
+    if value is None or value != value:  # noqa: PLR0124 - NaN
+        if not one["nullable"]:
+            raise Refused(f"{one['name']!r} has no value in row {row}, and must have one.")
+        return -1.0
+    text = _text(one, value, missing) if one["datatype"] == "BYTES" else repr(_number(one, value) + 0.0)
+    return float(zlib.crc32(text.encode(), one["hashed"]["seed"]) % one["hashed"]["buckets"])
+
+
+def _read(one: dict[str, Any], value: Any) -> tuple[int, int | None]:
+    """Return the microseconds that a text says, and its offset in seconds, if it has one."""
+    found = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise _no_moment(one, value)
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    micros, offset = int(f"{found[7] or '':0<6}"[:6]), None
+    if found[8]:
+        h, m, s = ([int(part) for part in found[8][1:].split(":")] + [0])[:3] if found[8] != "Z" else (0, 0, 0)
+        if h > 23 or m > 59 or s > 59:
+            raise _no_moment(one, value)
+        offset = (h * 3600 + m * 60 + s) * (-1 if found[8][0] == "-" else 1)
+    try:
+        days = date(year, month, day).toordinal() - 719_163
+    except ValueError as error:
+        raise _no_moment(one, value) from error
+    if hour > 23 or minute > 59 or second > 59:
+        raise _no_moment(one, value)
+    return (days * 86_400 + hour * 3600 + minute * 60 + second) * _SECOND + micros, offset
+
+
+def _offset_at(one: dict[str, Any], zone: dict[str, Any], micros: int, changes: list[int]) -> int:
+    if micros >= zone["until"] * _SECOND:
+        raise Refused(f"{one['name']!r} holds a time beyond what the bundle knows of {one['moment']['zone']}.")
+    return int(zone["offsets"][bisect_right(changes, micros // _SECOND)])
+
+
+def _no_moment(one: dict[str, Any], value: object) -> Refused:
+    wanted = "YYYY-MM-DD, or with THH:MM[:SS[.ffffff]] and perhaps Z or +HH:MM"
+    expected = wanted if one["datatype"] == "BYTES" else f"a time of the years 1 to 9999 in {one['moment']['unit']}"
+    return Refused(f"{one['name']!r} holds {value!r:.60}; expected {expected}.")
 
 
 def opened(folder: Path, key: bytes) -> Model:

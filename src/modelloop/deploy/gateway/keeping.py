@@ -1,4 +1,4 @@
-"""The last good routing table and the bytes of its packages on the gateway's own disk: `--state DIR`.
+"""The last good routing table, its packages and the online tables it reads on the gateway's own disk: `--state DIR`.
 
 A gateway that is started while nothing it follows can be reached comes back with the same routing. Bytes are named by
 their hash and checked when they are read, so a damaged copy is fetched again. A disk that is full takes nothing from
@@ -17,7 +17,7 @@ from pathlib import Path
 from ...ground.core.errors import BlobMissing, NotFound, StoreUnavailable
 from ...ground.core.hashing import hash_bytes
 from ...ground.store.blobs import Blobs
-from .sources import Caller, refused
+from .sources import Caller, HttpTable, refused
 
 TABLE = "table.json"
 _CONTENT = "content"
@@ -30,22 +30,32 @@ class Keep:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.failing = ""
+        self.also: frozenset[str] = frozenset()
+        """Hashes that stay beside those of packages: of the online tables that are held."""
         self._asked: set[str] = set()
 
     def table(self) -> bytes | None:
         """Return the last table that was served whole."""
-        try:
-            return (self.folder / TABLE).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            self.failing = f"{self.folder / TABLE}: {error.strerror}"
-            return None
+        return self.document(TABLE)
 
     def keep_table(self, data: bytes) -> None:
         """Keep the table in place of the one before."""
-        if self.table() != data:
-            self._write(self.folder / TABLE, data)
+        self.keep_document(TABLE, data)
+
+    def document(self, name: str) -> bytes | None:
+        """Return a small named thing (`table_document`) as it was kept last."""
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self.failing = f"{self.folder / name}: {error.strerror}"
+            return None
+
+    def keep_document(self, name: str, data: bytes) -> None:
+        """Keep a small named thing in place of the one before."""
+        if self.document(name) != data:
+            self._write(self.folder / name, data)
 
     def get(self, digest: str) -> bytes | None:
         """Return kept bytes, unless they are damaged or were never kept."""
@@ -61,9 +71,10 @@ class Keep:
         self._write(self._path(digest), data)
 
     def prune(self, wanted: frozenset[str]) -> None:
-        """Drop kept bytes that are not among `wanted`."""
+        """Drop kept bytes that are not among `wanted`, nor `also`."""
         try:
-            kept = [path for path in (self.folder / _CONTENT).glob("*/*") if path.name not in wanted]
+            stay = wanted | self.also
+            kept = [path for path in (self.folder / _CONTENT).glob("*/*") if path.name not in stay]
             for path in kept:
                 path.unlink(missing_ok=True)
         except OSError as error:
@@ -119,9 +130,8 @@ class KeptBlobs(Blobs):
 
 
 class ControlBlobs(Blobs):
-    """What a gateway gets of the store through control's API: the packages of the present routes, and its own report.
-
-    Nothing else is there: online features need the object store itself.
+    """What a gateway gets of the store through control's API: packages and online tables of the present routes, and
+    a place for its own report. Nothing else is there.
     """
 
     def __init__(self, caller: Caller, keep: Keep | None) -> None:
@@ -129,6 +139,21 @@ class ControlBlobs(Blobs):
         self.url = caller.name
         self._caller = caller
         self._keep = keep
+        self._documents: dict[str, HttpTable] = {}
+
+    def document_tag(self, name: str) -> str | None:
+        """Ask whether a document changed; what came is kept for `read_document`."""
+        return self._document(name).tag()
+
+    def read_document(self, name: str) -> bytes:
+        """Return the document that the last `document_tag` spoke of; raises BlobMissing."""
+        return self._document(name).read()
+
+    def _document(self, name: str) -> HttpTable:
+        """Return what asks for one document: `online/NAME.json` is at PATH/online/NAME."""
+        if name not in self._documents:
+            self._documents[name] = HttpTable(self._caller, f"{self._caller.path}/{name.removesuffix('.json')}")
+        return self._documents[name]
 
     def get(self, digest: str) -> bytes:
         """Return the bytes from this disk or from control, checked."""
@@ -138,7 +163,7 @@ class ControlBlobs(Blobs):
         path = f"{self._caller.path}/content/{digest}"
         answer = self._caller.ask("GET", path)
         if answer.status == NotFound.status:
-            raise BlobMissing(f"{digest} belongs to no package that {self.url} routes to.")
+            raise BlobMissing(f"{digest} belongs to nothing that {self.url} routes to.")
         if answer.status != HTTPStatus.OK:
             raise refused(self.url, answer.status, answer.body)
         if hash_bytes(answer.body) != digest:

@@ -9,19 +9,24 @@ from ...register.package import load
 from ...train.outside.records import Limits
 from ..records import Arm, RoutingTable
 from .lanes import lane_for
+from .online import Online
 from .runtime import LoadedArm
 
 
 class Opener:
     """Loads versions of a store, as patiently as their routes ask for. Belongs to the follower's thread."""
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: Blobs, online: Online | None = None) -> None:
+        """`online`: the tables that versions read; they are held before a version answers that reads them."""
         self._blobs = blobs
+        self._online = online
         self._asked: Mapping[Arm, tuple[int, float]] = {}
 
     def plan(self, table: RoutingTable) -> None:
         """Note what the routes of a table ask for."""
         self._asked = asked_for(table)
+        if self._online is not None:
+            self._online.need(lookup.name for route in table.routes for lookup in route.features)
 
     def __call__(self, arm: Arm) -> LoadedArm:
         """Load a version."""

@@ -43,7 +43,9 @@ def _stores(parser: argparse.ArgumentParser) -> None:
 
 def _address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0: any free one; the address is the first line of output")
+    parser.add_argument(
+        "--port", type=_port, default=0, help="0: any free one; the address is the first line of output"
+    )
     parser.add_argument("--share-port", action="store_true", help="others may listen on the same port (SO_REUSEPORT)")
     parser.add_argument(
         "--listen-fd", type=int, help="socket that was handed down by the process that started this one"
@@ -62,3 +64,10 @@ def _seconds(text: str) -> float:
     if not 0 <= value <= 3600:
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 0 to 3600")
     return value
+
+
+def _port(text: str) -> int:
+    # checked here: the resolver takes 70000 for 4464, and the gateway would answer where nobody looks for it
+    if not text.isdecimal() or not text.isascii() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: a whole number from 0 to 65535")
+    return int(text)

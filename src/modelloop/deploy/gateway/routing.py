@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -136,8 +136,9 @@ class Follower:
             return False
         before = self._live.serving
         self._plan(table)
-        after, failed = assemble(table, before.arms, self._loading)
-        self._tag = tag
+        now = self._at_once(table)
+        after, failed = assemble(now, before.arms, self._loading)
+        self._tag = tag if failed or now is table else None  # None: the next look loads what is left
         self._live.failed = failed
         if failed and before.routes:
             release(one for arm, one in after.arms.items() if arm not in before.arms)
@@ -148,8 +149,23 @@ class Follower:
         release(one for arm, one in before.arms.items() if arm not in after.arms)
         if self._keep is not None and not failed:
             self._keep.keep_table(data or b"")
-            self._keep.prune(self._loading.wanted(after.arms))
+            if now is table:
+                self._keep.prune(self._loading.wanted(after.arms))
         return after.generation != before.generation or after.routes.keys() != before.routes.keys()
+
+    def _at_once(self, table: RoutingTable) -> RoutingTable:
+        """Return a new table without the standby versions that are not loaded yet, while something answers.
+
+        They answer nobody. A rollback, whose table names an older version to keep loaded, does not wait for that one to
+        be loaded, and does not fail where it cannot be.
+        """
+        held = self._live.serving
+        if not held.routes or (table.epoch, table.generation) == self._newest:
+            return table
+        routes = tuple(
+            replace(route, standby=tuple(arm for arm in route.standby if arm in held.arms)) for route in table.routes
+        )
+        return table if routes == table.routes else replace(table, routes=routes)
 
     def _check_age(self, table: RoutingTable) -> None:
         if (table.epoch, table.generation) < self._newest:

@@ -170,22 +170,24 @@ class Caller:
 
 
 class HttpTable:
-    """An address that answers with the table, and 304 to whoever has it already."""
+    """An address that answers with a document (the routing table), and 304 to whoever has it already."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, path: str | None = None) -> None:
+        """`path`: of another document than the one at the caller's address."""
         self._caller = caller
+        self._path = path
         self._body: bytes | None = None
         self._etag: str | None = None
 
     @property
     def name(self) -> str:
         """Return the address."""
-        return self._caller.name
+        return self._caller.name if self._path is None else self._path
 
     def tag(self) -> str | None:
-        """Ask whether the table changed; what came is kept for `read`."""
+        """Ask whether the document changed; what came is kept for `read`."""
         known = {} if self._etag is None or self._body is None else {"if-none-match": self._etag}
-        answer = self._caller.ask("GET", headers={"accept": "application/json", **known})
+        answer = self._caller.ask("GET", self._path, headers={"accept": "application/json", **known})
         if answer.status == 304 and self._body is not None:
             return self._tag()
         if answer.status == 404:
@@ -197,9 +199,9 @@ class HttpTable:
         return self._tag()
 
     def read(self) -> bytes:
-        """Return the table that the last `tag` spoke of."""
+        """Return the document that the last `tag` spoke of."""
         if self._body is None and self.tag() is None:
-            raise BlobMissing(f"There is no routing table at {self.name}.")
+            raise BlobMissing(f"There is nothing at {self.name}.")
         assert self._body is not None
         return self._body
 

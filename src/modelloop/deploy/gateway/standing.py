@@ -60,9 +60,9 @@ class Standing:
         self.shadow = Shadow(self.log.write)
         self._keep = None if place.state is None else Keep(place.state / gateway)
         blobs = _store(place, self._keep)
-        self._online = Online(blobs)
+        self._online = Online(blobs, self._keep)
         source = table_source(place.routing, blobs, place.routing_token)
-        opener = Opener(blobs)
+        opener = Opener(blobs, self._online)
         self.follower = Follower(
             source, live, opener, freshness=self.signals.freshness, keep=self._keep, plan=opener.plan
         )
@@ -111,6 +111,8 @@ class Standing:
             told["stale"] = fresh.why
         if self._keep is not None:
             told["state"] = self._keep.failing or "ok"
+        if self._online.failed:
+            told["online"] = dict(self._online.failed)
         return told
 
 

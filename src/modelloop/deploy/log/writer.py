@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ...ground.core.ids import check_name
 from .counts import Counts
+from .marks import marked
 from .segment import Segment, open_segment
 
 ROTATE_AT = 16 * 1024 * 1024
@@ -184,11 +185,11 @@ class PredictionLog:
         self._wake.set()
         return True
 
-    def _made(self, need: int) -> Segment:
+    def _made(self, need: int, *, ahead: bool = False) -> Segment:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._counts.settle()
         path = self.folder / f"{self._started:020d}-{next(self._numbers):06d}.log"
-        return open_segment(path, self._rotate_at, need)
+        return open_segment(path, self._rotate_at, need, ahead=ahead)
 
     def _retire(self) -> None:
         if self._segment is not None:
@@ -213,6 +214,7 @@ class PredictionLog:
 
     def _turn(self) -> None:
         """Do what is due, in the log's own thread."""
+        self._obey()
         self._sync()
         if self._buffer and (self._over or time.monotonic() - self._oldest >= FLUSH_SECONDS):
             self._flush()
@@ -226,6 +228,17 @@ class PredictionLog:
                 self._retire()
         if self._spare is None and not self._over:
             self._prepare(segment)
+
+    def _obey(self) -> None:
+        """Close the file where somebody asked for its end, with all that was taken before."""
+        segment = self._segment
+        if segment is None or not marked(segment.path):
+            return
+        if self._buffer:
+            self._flush()
+        with self._lock:
+            if self._segment is segment:
+                self._retire()
 
     def _sync(self) -> None:
         """Close the files that are full, and bring to the disk what somebody waits for."""
@@ -275,7 +288,7 @@ class PredictionLog:
         if present.used() * 2 < self._rotate_at:
             return
         with suppress(OSError):
-            made = self._made(0)
+            made = self._made(0, ahead=True)
             with self._lock:
                 if self._segment is present and self._spare is None:
                     self._spare = made

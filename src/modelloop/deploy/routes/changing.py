@@ -99,7 +99,7 @@ def retire(call: Call) -> dict[str, Any]:
     return {"endpoint": call.path["name"], "answers": None}
 
 
-def _reason(call: Call, default: str = "by the API") -> str:
+def _reason(call: Call, default: str = "no reason given") -> str:
     """Return why; a form sends an empty field where nobody wrote anything."""
     return call.text("reason") if call.body.get("reason") else default
 

@@ -8,7 +8,7 @@ from ...ground.core.errors import InvalidInput, OutcomeInvalid, UnknownPredictio
 from ...ground.core.rights import Right
 from ...ground.http import Call, Route
 from .. import actions
-from ..sent import truth_of
+from ..sent import Place, truth_of
 
 MOST_OUTCOMES = 50_000
 
@@ -34,7 +34,7 @@ def outcomes(call: Call) -> dict[str, Any]:
     rows = call.rows("outcomes")
     if len(rows) > MOST_OUTCOMES:
         raise OutcomeInvalid(f"{len(rows)} outcomes came at once.", hint=f"Send at most {MOST_OUTCOMES} in a request.")
-    truths = [truth_of(row, f"Outcome {number}") for number, row in enumerate(rows)]
+    truths = [truth_of(row, Place(f"outcomes[{number}]", ".")) for number, row in enumerate(rows)]
     try:
         joined = actions.record_outcomes(call.ctx, call.text("endpoint"), truths)
     except UnknownPrediction as error:

@@ -24,6 +24,7 @@ from .answers import (
 )
 from .changing import endpoint, endpoints, live, lives, open_rollouts, rollout, rollouts, routing, routing_for_update
 from .comparing import answered_before, compared, progress, unanswered
+from .erasing import erasure, erasures
 from .plain import change, find, insert, insert_new
 from .scoring import scored, scored_of, scoring, scorings
 
@@ -36,6 +37,8 @@ __all__ = [
     "counts",
     "endpoint",
     "endpoints",
+    "erasure",
+    "erasures",
     "find",
     "first_event",
     "insert",

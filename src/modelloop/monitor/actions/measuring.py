@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy.exc import IntegrityError
@@ -13,21 +13,23 @@ from sqlalchemy.exc import IntegrityError
 from ...deploy import actions as deploy
 from ...deploy.records import Live, Prediction
 from ...evaluate.metrics import METRICS, compute
-from ...evaluate.profile import psi
+from ...evaluate.profile import SCORE, psi
 from ...evaluate.records import Evaluation, Score
 from ...evaluate.settings import ObjectiveSettings, Task
 from ...ground.core.errors import EvidenceMissing, InvalidInput
 from ...ground.core.later import numpy as np
 from ...ground.core.records import Verdict
+from ...ground.stats.interval import Floats
 from ...ground.stats.sequential import spend
 from ...ground.store.context import Context
 from ...prepare.columns import from_frame
 from ...register import actions as register
 from ...register.manifest import open_package, read_file
+from ...register.records import Signature
 from .. import alert as rules
-from .. import judge, tables
+from .. import classes, judge, tables
 from ..judge import Reading
-from ..records import Signal, Window
+from ..records import ABSENT, Signal, Window
 from ..settings import MonitorSettings, SignalKind
 from ..windows import is_due, window_of
 from . import telling
@@ -101,7 +103,7 @@ def _read(ctx: Context, project: Project, name: str, window: Window, live: Live)
         with ctx.db.reading() as connection:
             nth = tables.tests_made(connection, name, window.endpoint, live.version) + 1
         return _quality(ctx, project.objective, settings, window, version=live.version, nth=nth)
-    return _drift(ctx, settings, window, version=live.version)
+    return _drift(ctx, project.objective, settings, window, version=live.version)
 
 
 def _write(ctx: Context, project: Project, signal: Signal) -> bool:
@@ -130,9 +132,13 @@ def _quality(
         for row in deploy.predictions_between(ctx, window.endpoint, window.start, window.end)
         if row.version == version
     ]
-    known = [(answer, row.label) for row in answered if row.label is not None and (answer := _answer(row, objective))]
+    signature = _signature(ctx, version) if objective.task is Task.MULTICLASS else None
+    told = [row for row in answered if row.label is not None]
+    known = [(answer, row.label) for row in told if (answer := _answer(row, signature))]
     if len(known) < settings.min_rows:
-        reason = f"{len(known)} of {len(answered)} answers of {version} have an outcome; {settings.min_rows} are needed"
+        reason = f"{len(told)} of {len(answered)} answers of {version} have an outcome; {settings.min_rows} are needed"
+        if len(known) < len(told):
+            reason += f", each with the probability of every class in the log; {len(known)} have them"
         return judge.missing(len(known), reason)
     scores = np.array([answer if len(answer) > 1 else answer[0] for answer, _ in known], dtype=np.float64)
     labels = np.array([label for _, label in known], dtype=np.float64)
@@ -140,19 +146,38 @@ def _quality(
     # Only one end of the interval can raise an alert, so it may use the whole level: 1 - 2 * level between both ends.
     metric, task = str(objective.metric), objective.task
     score = compute(metric, labels, scores, 1 - 2 * level, terms=objective.terms, task=task)
-    detail = {"level": level, "window_of_version": nth, "answers": len(answered), "reference": reference.value}
+    detail: dict[str, Any] = {
+        "level": level,
+        "window_of_version": nth,
+        "answers": len(answered),
+        "reference": reference.value,
+    }
     direction = METRICS[metric].direction
-    return judge.quality(score, direction, reference=reference, tolerance=settings.tolerance, detail=detail)
+    text = ""
+    if signature is not None:
+        truth = labels.astype(int).tolist()
+        text, detail["classes"] = classes.found(signature.labels, truth, scores.argmax(axis=1).tolist())
+        if lacking := classes.absent(signature.labels, _profile(ctx, version)["columns"].get(SCORE, {}), truth):
+            detail[ABSENT] = lacking
+            text += f"; it has no row of {', '.join(map(repr, lacking))} and says nothing of them"
+    tolerance = settings.tolerance
+    return judge.quality(score, direction, reference=reference, tolerance=tolerance, detail=detail, told=text)
 
 
-def _answer(row: Prediction, objective: ObjectiveSettings) -> Sequence[float]:
-    """Return what metrics are computed from: the score, or the probabilities of all classes; nothing where they were
-    not kept.
+def _answer(row: Prediction, signature: Signature | None) -> Sequence[float]:
+    """Return what metrics are computed from: the score, or (`signature`: of several classes) the probability of each
+    class; nothing where they were not kept.
     """
-    if objective.task is not Task.MULTICLASS:
+    if signature is None:
         return (row.score,)
-    found = (row.answer or {}).get("probabilities")
-    return found if isinstance(found, list) and len(found) > 1 else ()
+    found = (row.answer or {}).get(signature.output)
+    wanted = len(signature.labels) or 2
+    return found if isinstance(found, list) and len(found) >= wanted and None not in found else ()
+
+
+def _signature(ctx: Context, version: str) -> Signature:
+    package = open_package(ctx.blobs, register.get_version(ctx, version).digest)
+    return msgspec.json.decode(read_file(ctx.blobs, package, "signature.json"), type=Signature)
 
 
 def _at_registration(ctx: Context, version: str) -> Score:
@@ -160,19 +185,37 @@ def _at_registration(ctx: Context, version: str) -> Score:
     return msgspec.json.decode(read_file(ctx.blobs, package, "evaluation.json"), type=Evaluation).headline
 
 
-def _drift(ctx: Context, settings: MonitorSettings, window: Window, *, version: str) -> Reading:
-    """Measure how far inputs or scores have moved from what the version saw when it was registered."""
+def _profile(ctx: Context, version: str) -> dict[str, Any]:
     stored = open_package(ctx.blobs, register.get_version(ctx, version).digest)
-    profile = json.loads(read_file(ctx.blobs, stored, "profile.json"))
+    found: dict[str, Any] = json.loads(read_file(ctx.blobs, stored, "profile.json"))
+    return found
+
+
+def _drift(
+    ctx: Context, objective: ObjectiveSettings, settings: MonitorSettings, window: Window, *, version: str
+) -> Reading:
+    """Measure how far inputs or scores have moved from what the version saw when it was registered."""
+    profile = _profile(ctx, version)
     frame = deploy.inputs_between(ctx, window.endpoint, window.start, window.end)
     if settings.signal is SignalKind.SCORE_DRIFT:
         frame = frame.filter(frame.get_column("_version") == version)
     if frame.height < settings.min_rows:
         return judge.missing(frame.height, f"{frame.height} rows in the window; {settings.min_rows} are needed")
     if settings.signal is SignalKind.SCORE_DRIFT:
-        scores = frame.get_column("_score").to_numpy()
-        distances, what = psi(profile, {"score": scores}), "scores"
-    else:
-        names = [name for name in frame.columns if not name.startswith("_") and name not in settings.ignore]
-        distances, what = psi(profile, from_frame(frame, names)), "inputs"
-    return judge.drift(distances, threshold=settings.threshold, rows=frame.height, what=what)
+        labels = _signature(ctx, version).labels if objective.task is Task.MULTICLASS else ()
+        return _score_drift(settings, profile, frame.get_column("_score").to_numpy(), labels)
+    names = [name for name in frame.columns if not name.startswith("_") and name not in settings.ignore]
+    distances = psi(profile, from_frame(frame, names))
+    return judge.drift(distances, threshold=settings.threshold, rows=frame.height, what="inputs")
+
+
+def _score_drift(
+    settings: MonitorSettings, profile: Mapping[str, Any], scores: Floats, names: Sequence[str]
+) -> Reading:
+    """Measure how far scores have moved. `names`: of classes, whose places the scores are."""
+    distances, rows, most = psi(profile, {SCORE: scores}), len(scores), settings.threshold
+    if not names or SCORE not in distances:
+        return judge.drift(distances, threshold=most, rows=rows, what="scores")
+    told, shares = classes.moved(names, profile["columns"][SCORE], scores.astype(int).tolist())
+    distances = {"classes": distances[SCORE]}
+    return judge.drift(distances, threshold=most, rows=rows, what="answers", told=told, more={"shares": shares})

@@ -24,7 +24,7 @@ from ....register.package import LoadedPackage, load
 from ....register.records import ModelVersion
 from ..graph import bundled
 from ..quantise import int8
-from ..records import FORM, MANIFEST, MISSING, PUBLIC, SIGNATURE, Bundle, Graph, Wish
+from ..records import FORM, FORM_OF_KINDS, MANIFEST, MISSING, PUBLIC, SIGNATURE, Bundle, Graph, Wish
 from ..signing import RUNTIME, bundle_of, signed
 from .measuring import Asked, check, difference, quality
 
@@ -102,13 +102,14 @@ def _asking(package: LoadedPackage, graph: Graph, *, by_row: bool) -> dict[str, 
         "inputs": [asdict(one) for one in graph.inputs],
         "outputs": outputs,
         "missing": MISSING,
+        "zones": {name: dict(table) for name, table in graph.zones.items()},
         "by_row": by_row,
     }
 
 
 def _manifest(ctx: Context, version: ModelVersion, package: LoadedPackage, graph: Graph) -> dict[str, Any]:
     return _asking(package, graph, by_row=False) | {
-        "form": FORM,
+        "form": FORM_OF_KINDS if any(one.moment or one.hashed for one in graph.inputs) else FORM,
         "version": version.name,
         "package": package.package.digest,
         "lineage": _ids(package.lineage),
