@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import getpass
 import os
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .ground.core.clock import SystemClock
 from .ground.core.errors import ModelloopError, NotFound
@@ -17,7 +19,9 @@ from .ground.core.settings import Settings, check_address, read_settings
 from .ground.store.blobs import Blobs
 from .ground.store.context import Context
 from .ground.store.secret import own_secret
-from .project import Project, read_project
+
+if TYPE_CHECKING:
+    from .project import Project
 
 PROJECT_FILE = "modelloop.toml"
 
@@ -72,7 +76,9 @@ def open_context(project_dir: Path, actor: Actor | None = None, *, settings: Set
 
 def open_project(project_dir: Path) -> Project:
     """Return the parsed project file; raises ProjectFileInvalid with all its mistakes."""
-    return read_project(project_dir / PROJECT_FILE)
+    # with it come the settings of every stage: a rollback needs none of them
+    found: Project = import_module(f"{__package__}.project").read_project(project_dir / PROJECT_FILE)
+    return found
 
 
 def secret_token(settings: Settings) -> str:

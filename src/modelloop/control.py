@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import socket
 from contextlib import suppress
@@ -17,6 +18,7 @@ from .ground.core.settings import Settings
 from .mlflow.desk import open_desk
 from .mlflow.face import Face
 from .mlflow.routes import ROUTES as MLFLOW_ROUTES
+from .project import ProjectFile
 from .train.tracking.writer import Writer
 from .web.pages import environment
 from .web.routes import ROUTES
@@ -24,6 +26,7 @@ from .web.session import Doorkeeper
 from .web.shell import Guarded, Site, build
 
 _MMAP_THRESHOLD = -3
+_LOG = logging.getLogger("modelloop.control")
 
 
 def hosts(settings: Settings) -> frozenset[str]:
@@ -34,17 +37,18 @@ def hosts(settings: Settings) -> frozenset[str]:
 
 def asgi(project_dir: Path, settings: Settings) -> Guarded:
     """Return the application on the project's store."""
-    project = app.open_project(project_dir)  # mistakes in it are told before a store is made
+    file = ProjectFile(project_dir, log=_LOG)  # mistakes in it are told before a store is made
     ctx = app.open_context(project_dir, Actor("control"), settings=settings)
     names = hosts(settings)
     door = Doorkeeper(app.secret_token(settings), settings.token_file.parent)
-    site = Site(ctx, project, project_dir, door, names, environment())
+    site = Site(ctx, file.look(), project_dir, door, names, environment(), file)
     face = Face(ctx, door, open_desk(Writer(ctx)), MLFLOW_ROUTES)
     return Guarded(build(site, ROUTES), names, face)
 
 
 def serve(project_dir: Path, settings: Settings) -> None:
     """Answer until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     _give_memory_back()
     with _listening(settings) as place:
         config = uvicorn.Config(

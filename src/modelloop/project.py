@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ from . import project_checks as checks
 from .data.settings import ContractSettings, SourceSettings
 from .deploy.settings import EndpointSettings, OnlineSettings
 from .evaluate.settings import GateSettings, ObjectiveSettings, OwnMetricSettings
-from .ground.core.errors import NotFound
+from .ground.core.errors import ModelloopError, NotFound
 from .ground.core.toml import Mistake, draft, invalid, setting
 from .ground.pool.settings import PoolSettings
 from .monitor.settings import AlertSettings, MonitorSettings
@@ -72,6 +74,53 @@ def read_project(path: Path) -> Project:
         hint = "save the file as UTF-8"
         raise invalid([Mistake(line, "", found, "", hint, file.name)]) from error
     return parse_project(text, file=file.name)
+
+
+class ProjectFile:
+    """A project file as a process that goes on reads it: what it says now, or said before it was broken. Thread-safe.
+
+    A changed file is taken up at the next `look`. One with mistakes, or one that is gone, is told in the log and in
+    `trouble`, and what was said before goes on.
+    """
+
+    def __init__(self, project_dir: Path, project: Project | None = None, *, log: logging.Logger) -> None:
+        """`project`: what was read already; without, the file is read, which raises as `read_project` does."""
+        self._file = project_dir / FILE
+        self._log = log
+        self._lock = threading.Lock()
+        self._stamp = _stamp(self._file)  # before it is read: what changes meanwhile is read once more
+        self._project = project or read_project(self._file)
+        self.trouble = ""
+        """Why the file as it is cannot be used; empty where it is used."""
+
+    def look(self) -> Project:
+        """Return what the file says, read again if it was changed."""
+        with self._lock:
+            stamp = _stamp(self._file)
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._read()
+            return self._project
+
+    def _read(self) -> None:
+        try:
+            self._project = read_project(self._file)
+        except ModelloopError as error:
+            told = "the project file was changed and cannot be used, so the one before goes on"
+            self._log.error("%s: %s", told, error)
+            self.trouble = f"{told[0].upper()}{told[1:]}: {error.message}"
+        else:
+            self._log.info("the project file was read again")
+            self.trouble = ""
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Return what changes with the file; the same while it cannot be seen."""
+    try:
+        found = file.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)
 
 
 def parse_project(text: str, *, file: str = FILE) -> Project:

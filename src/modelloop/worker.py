@@ -21,7 +21,7 @@ from . import loop
 from .ground.core.errors import ModelloopError
 from .ground.pool.worker import Worker as Runner
 from .ground.store.context import Context
-from .project import FILE, Project, read_project
+from .project import Project, ProjectFile
 from .retrain.records import Turn
 from .train.tracking.actions import mirror
 
@@ -38,36 +38,23 @@ class Worker:
     """One worker of a project on this machine. Use it from one thread, the main one."""
 
     def __init__(self, ctx: Context, project: Project, project_dir: Path) -> None:
-        self._ctx, self._project, self._project_dir = ctx, project, project_dir
+        self._ctx, self._project_dir = ctx, project_dir
+        self._file = ProjectFile(project_dir, project, log=_LOG)
         self.name, self._lock = _own_name(ctx.home)
         self._runner = Runner(ctx, name=self.name, argv=self._argv)
         self._seen: tuple[object, ...] = ()
         self._last_change = time.monotonic()
         self._track_at = 0.0
-        self._file = _changed(project_dir)
 
     def turn(self) -> Turn:
         """Look after the runs, then go once around the loop. Short; never waits for a run."""
         self._runner.turn()
-        self._reread()
-        made = loop.turn(self._ctx, self._project, self._project_dir)
+        made = loop.turn(self._ctx, self._file.look(), self._project_dir)
         self._track()
         seen = (made.predictions, made.outcomes, made.busy)
         if seen != self._seen:
             self._seen, self._last_change = seen, time.monotonic()
         return made
-
-    def _reread(self) -> None:
-        """Take up a project file that was changed. One with mistakes is told, and the one before goes on."""
-        changed = _changed(self._project_dir)
-        if changed == self._file:
-            return
-        self._file = changed
-        try:
-            self._project = read_project(self._project_dir)
-            _LOG.info("the project file was read again")
-        except ModelloopError as error:
-            _LOG.error("the project file was changed and cannot be used, so the one before goes on: %s", error)
 
     def _track(self) -> None:
         """Show runs that ended elsewhere (`modelloop run` of a plain pipeline) among the tracked ones."""
@@ -131,12 +118,3 @@ def _own_name(home: Path) -> tuple[str, IO[str]]:
             number += 1
             continue
         return f"{socket.gethostname()[:150]}:{number}", lock
-
-
-def _changed(project_dir: Path) -> tuple[int, int]:
-    """Return what changes with the project file; the same while it cannot be seen."""
-    try:
-        found = (project_dir / FILE).stat()
-    except OSError:
-        return (0, 0)
-    return (found.st_mtime_ns, found.st_size)

@@ -282,7 +282,7 @@ def test_bad_requests_are_answered_and_the_gateway_goes_on(player: Player) -> No
             ("PUT", INFER, 405, "Use POST"),
             ("DELETE", "/v2", 405, "Use GET"),
             ("POST", "/v2/models/demnd/infer", 404, "Did you mean 'demand'?"),
-            ("POST", "/v2/models/%2e%2e%2f%2e%2e%2fetc/infer", 404, "demand"),
+            ("POST", "/v2/models/%2e%2e%2f%2e%2e%2fetc/infer", 404, "Did you mean '/v2/models/demand/infer'?"),
             ("POST", "/v2/models/demand/versions/99/infer", 404, "Loaded: "),
             ("POST", "/v2/models/demand/infre", 404, "/infer"),
             ("GET", "/etc/passwd", 404, "/v2/models/ENDPOINT/infer"),
@@ -319,13 +319,13 @@ def test_bad_outcomes_are_told_and_the_known_are_kept(player: Player) -> None:
         assert len(told_of(player, known)) == 1, "sent twice counts once"
         for wrong, said in (
             ({"label": "twenty"}, "Expected a finite number"),
-            ({"label": None}, "Outcome 0 has no label"),
+            ({"label": None}, "outcomes[0].label is missing"),
             ({"label": [20]}, "Expected a number"),
             ({"row": -1}, "Expected 0, 1, 2"),
             ({"row": "0"}, "Expected 0, 1, 2"),
-            ({"event_time": "yesterday"}, "Expected a time"),
+            ({"event_time": "yesterday"}, "outcomes[0].event_time is 'yesterday'. Expected a time"),
             ({"event_time": "0001-01-01T00:00:00+10:00"}, "Expected a time"),
-            ({"prediction_id": 7}, "no usable prediction_id"),
+            ({"prediction_id": 7}, "outcomes[0].prediction_id is '7'"),
         ):
             refused = post(outcome(**wrong))
             assert refused.status_code == 400, (wrong, refused.text)

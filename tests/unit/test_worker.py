@@ -23,16 +23,16 @@ def test_a_changed_project_file_is_taken_up(tmp_path: Path, caplog: pytest.LogCa
         right = file.read_text()
         file.write_text(right.replace('description = ""', 'description = "new"'))
         worker.turn()
-        assert worker._project.project.description == "new"
+        assert worker._file.look().project.description == "new"
         file.write_text(right.replace("[project]", "[prject]"))
         with caplog.at_level(logging.ERROR, logger="modelloop.worker"):
             worker.turn()
             worker.turn()
-        assert worker._project.project.description == "new"
+        assert worker._file.look().project.description == "new"
         assert sum("goes on" in record.message for record in caplog.records) == 1
         file.write_text(right)
         worker.turn()
-        assert worker._project.project.description == ""
+        assert worker._file.look().project.description == ""
     finally:
         worker.close()
         ctx.db.close()

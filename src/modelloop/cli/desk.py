@@ -5,12 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .. import app
 from ..ground.core.settings import Settings
 from ..ground.store.context import Context
-from ..project import Project
+
+if TYPE_CHECKING:
+    from ..project import Project
 
 
 class Face(Protocol):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("modelloop.cli.commands.start:init", "Make a project: a commented modelloop.toml and a file of steps."),
@@ -47,7 +47,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "What answers at an endpoint, for other platforms: export.",
     ),
     "outcomes": ("modelloop.cli.commands.outcomes:outcomes", "Report what turned out true, from a file."),
-    "predictions": ("modelloop.cli.commands.outcomes:predictions", "What was answered: list, failures, losses, erase."),
+    "predictions": (
+        "modelloop.cli.commands.outcomes:predictions",
+        "What was answered: list, failures, losses, erase, erasures.",
+    ),
     "online": ("modelloop.cli.commands.online:app", "Datasets of which gateways look up rows by key: list, fill."),
     "score": ("modelloop.cli.commands.score:app", "Score a dataset with a model, into a dataset: run, list."),
     "edge": (
@@ -102,9 +105,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
         )
         return result if isinstance(result, int) else 0
     except CycloptsError as error:
-        sys.stderr.write(
-            f"error: {error}\n  `modelloop --help` and `modelloop COMMAND --help` say what is understood.\n"
-        )
+        sys.stderr.write(_told(error))
         return 2
     except UnicodeEncodeError as error:
         sys.stderr.write(f"error: {ascii(error.object)[:80]} is not UTF-8.\n")
@@ -114,6 +115,18 @@ def main(tokens: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `modelloop runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _told(error: CycloptsError) -> str:
+    """Return what was not understood, what there is instead, and whose help says more."""
+    command = " ".join(("modelloop", *(error.command_chain or ())))
+    what = str(error)
+    if isinstance(error, UnusedCliTokensError):
+        words = ", ".join(repr(word[:60]) for word in error.unused_tokens or ())
+        what = f"`{command}` does not understand {words}."
+        under = [name for name in error.app or () if not name.startswith("-")] if error.app else []
+        what += f" It has: {', '.join(under)}." if under else ""
+    return f"error: {what}\n  `{command} --help` says what is understood.\n"
 
 
 def _check_words(words: Sequence[str]) -> None:

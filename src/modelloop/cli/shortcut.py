@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from . import haste
 from .face import act
 
 
@@ -25,7 +26,9 @@ class _Face:
 
 
 def main(tokens: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: see `entry.main`."""
+    """Run one command and return its exit code: see `entry.main`. Without `tokens` the process is the command's own."""
+    if tokens is None:
+        haste.begin()
     words = list(sys.argv[1:] if tokens is None else tokens)
     read = _read(words)
     if read is None:
@@ -64,7 +67,7 @@ def _rollback(endpoint: str, rest: Sequence[str]) -> tuple[str, _Face, dict[str,
     if options is None or any(len(options.get(name, [])) > 1 for name in ("to", "reason", "project")):
         return None
     to, reason = options.get("to", [None])[0], options.get("reason", [""])[0]
-    return "steer:rollback", _face(options), {"endpoint": endpoint, "to": to, "reason": reason}
+    return "back:rollback", _face(options), {"endpoint": endpoint, "to": to, "reason": reason}
 
 
 def _face(options: Mapping[str, list[str]]) -> _Face:

@@ -32,6 +32,8 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Mapping[str, Any]
+    trouble: str = ""
+    """What keeps the project file, as it is now, from being used; `project` is then what it said before."""
 
     def limit(self, default: int = 200) -> int:
         """Return how many rows are asked for, at most MOST_ROWS."""

@@ -179,6 +179,29 @@ def test_one_command_goes_back_within_a_second(site: Site, running: tuple[Gatewa
     assert took < 5.0  # under a second on a quiet machine: the docs have the figure
 
 
+def test_what_is_kept_loaded_answers_again_without_a_byte_of_it(
+    site: Site, running: tuple[Gateway, httpx.Client]
+) -> None:
+    """The bytes of all versions are gone, and so is what answered before the one that is gone back to."""
+    _, client = running
+    site.live(2)
+    site.live(3)
+    wait_for(lambda: version(client) == "delay:3")
+    site.place.wait_for_generation(actions.publish(site.ctx))
+    pid = site.place.report().pid
+    content = site.folder / ".modelloop" / "blobs" / "content"
+    content.rename(content.with_name("away"))
+    said = site.command("rollback", "late")
+    assert (said["answers"], said["gateways"]["done"]) == ("delay:2", True)
+    assert version(client) == "delay:2"
+    wait_for(lambda: "delay:1" in site.place.report().failed)  # to be kept from now on: tried, and told
+    assert version(client) == "delay:2"
+    content.with_name("away").rename(content)
+    wait_for(lambda: site.place.report().failed == {})
+    report = site.place.report()
+    assert (report.pid, set(report.loaded)) == (pid, {"delay:1", "delay:2"})
+
+
 def test_a_gateway_that_is_killed_comes_back_with_the_same_routing(site: Site) -> None:
     with gateway(site.place) as process, httpx.Client(base_url=process.address) as client:
         site.live(1)

@@ -121,13 +121,16 @@ def test_a_rolling_restart_under_load_fails_no_answer(place: Place, processes: i
             was = pids(place)
             process.send_signal(signal.SIGHUP)
             wait_for(lambda was=was: all(pid and pid != was[name] for name, pid in pids(place).items()))
-            time.sleep(1.0)
+            so_far = [client.answered for client in clients]
+            wait_for(
+                lambda so_far=so_far: all(one.answered > had + 30 for one, had in zip(clients, so_far, strict=True))
+            )
         for client in clients:
             client.stop.set()
         for client in clients:
             client.join()
         assert [failure for client in clients for failure in client.failed] == []
-        assert sum(client.answered for client in clients) > 50
+        assert sum(client.answered for client in clients) > 200
         assert set(before.values()).isdisjoint(pids(place).values())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,8 @@ def test_a_rollback_is_understood(ran: RAN) -> None:
     assert shortcut.main(words) == 7
     assert shortcut.main(["rollback", "late"]) == 7
     assert ran == [
-        ("steer:rollback", (Path("here"), True), {"endpoint": "late", "to": "delay:3", "reason": "too slow"}),
-        ("steer:rollback", (None, False), {"endpoint": "late", "to": None, "reason": ""}),
+        ("back:rollback", (Path("here"), True), {"endpoint": "late", "to": "delay:3", "reason": "too slow"}),
+        ("back:rollback", (None, False), {"endpoint": "late", "to": None, "reason": ""}),
     ]
 
 
@@ -57,3 +59,38 @@ def test_a_run_is_understood(ran: RAN) -> None:
 def test_the_rest_goes_to_the_parser(ran: RAN, words: list[str]) -> None:
     assert shortcut.main(words) == len(words) * 100
     assert ran == []
+
+
+def test_a_rollback_loads_nothing_that_it_does_not_need() -> None:
+    """What is not loaded takes no time: `make bench NAME=rollback` has the figures."""
+    probe = "import sys, modelloop.cli.acts.back; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {"sqlalchemy", "modelloop.deploy.actions.steering"} <= loaded
+    foreign = {"alembic", "psycopg", "numpy", "polars", "onnxruntime", "rich", "cyclopts", "jinja2", "uvicorn"}
+    ours = {"project", "train.records", "train.tracking", "prepare.transform", "evaluate.metrics", "data.settings"}
+    assert not (foreign | {f"modelloop.{name}" for name in ours}) & loaded
+
+
+PROBE = """
+import gc, sys
+from modelloop.cli import face, main
+def say(target, face, **arguments):
+    print("held" if not gc.isenabled() else "works")
+    from modelloop.cli import haste
+    haste.loaded()
+    print("held" if not gc.isenabled() else "works")
+    return 0
+import modelloop.cli.shortcut as shortcut
+shortcut.act = say
+sys.argv = ["modelloop", "rollback", "late"]
+words = None if sys.stdin.read() == "own" else sys.argv[1:]
+main(words)
+"""
+
+
+@pytest.mark.parametrize(("whose", "told"), [("own", ["held", "works"]), ("another's", ["works", "works"])])
+def test_the_collector_is_held_while_the_own_process_loads(whose: str, told: list[str]) -> None:
+    line = [sys.executable, "-c", PROBE]
+    done = subprocess.run(line, input=whose, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == told

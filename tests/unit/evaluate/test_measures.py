@@ -217,6 +217,17 @@ def test_ece_knows_what_chance_alone_would_show():
     assert missed >= 98
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", [name for task in OF_TASK for name in OF_TASK[task] if measure_of(name).value])
+def test_a_value_that_is_asked_for_alone_is_that_of_the_interval(name, weighted):
+    random = np.random.default_rng(5)
+    score = np.round(random.random(300), 2)
+    weights = random.integers(1, 4, 300) if weighted else None
+    rows = rows_of((random.random(300) < score) * 1.0, score, weights=weights)
+    measure = measure_of(name)
+    assert estimate(measure, rows)[0] == measure.alone(rows, 0.9, 3)[0] > 0
+
+
 def ranked(seed, queries=30, rows=8, ties=False):
     random = np.random.default_rng(seed)
     query = np.repeat(np.arange(queries), rows)

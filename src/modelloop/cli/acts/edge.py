@@ -8,6 +8,7 @@ from typing import Any
 from ...deploy.edge.actions.building import build as build_bundle
 from ...deploy.edge.records import PUBLIC, Bundle, Wish
 from ...deploy.edge.signing import verify as verify_bundle
+from ...ground.core.errors import NotFound
 from ..desk import Desk
 from ..face import Answer
 from .tables import printed
@@ -22,6 +23,11 @@ def build(desk: Desk, *, version: str, to: Path, int8: bool, measure: str, web: 
 
 def verify(_desk: Desk, *, folder: Path, key: Path | None) -> Answer:
     """Verify; no project is needed."""
+    if not folder.is_dir():
+        hint = "`modelloop edge build VERSION --to FOLDER` makes one."
+        raise NotFound(f"There is no bundle at {folder}: that is no folder.", hint=hint)
+    if key is not None and not key.is_file():
+        raise NotFound(f"There is no key at {key}.", hint="Name the file with the public key that the device has.")
     found = verify_bundle(folder, key)
     text = _said(found)
     if not found.trusted:

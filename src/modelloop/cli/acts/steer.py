@@ -1,4 +1,4 @@
-"""The work of deploy, rollback, approve, rollout and rollouts."""
+"""The work of deploy, approve, rollout and rollouts."""
 
 from __future__ import annotations
 
@@ -12,36 +12,37 @@ from ...deploy.records import Rollout, StageVerdict
 from ...deploy.watch import RolloutView, StageAt
 from ...ground.core.errors import InvalidInput
 from ...ground.replies import plain
+from ...register import actions as register
+from ...register.names import split
 from ..desk import Desk
 from ..face import Answer
+from .named import check_endpoint
 from .tables import facts, printed, table
 
-PATIENCE = timedelta(seconds=3)
-"""For so long a rollback waits until gateways say that they answer by it; it is in force whether they do or not."""
 _BY_HAND = "by the command line"
 
 
 def deploy(desk: Desk, *, version: str, endpoint: str | None, reason: str) -> Answer:
     """Start a rollout."""
-    model = version.partition(":")[0]
+    said = split(version)
+    place = endpoint or (_place(desk, said[0]) if said else "")
+    chosen = register.get_version(desk.ctx, version)  # by an alias too; raises where it names none
+    return _rollout(actions.start_rollout(desk.ctx, desk.project, place, chosen.name, reason=reason or _BY_HAND))
+
+
+def _place(desk: Desk, model: str) -> str:
+    """Return the one endpoint that serves a model."""
     places = [name for name, settings in desk.project.endpoints.items() if settings.model == model]
-    if endpoint is None and len(places) != 1:
-        raise InvalidInput(
-            f"{len(places)} endpoints serve the model {model!r}.",
-            hint=f"Name one: --endpoint {'|'.join(places) or 'NAME'}.",
-        )
-    chosen = endpoint or places[0]
-    return _rollout(actions.start_rollout(desk.ctx, desk.project, chosen, version, reason=reason or _BY_HAND))
-
-
-def rollback(desk: Desk, *, endpoint: str, to: str | None, reason: str) -> Answer:
-    """Go back, and say which gateways have."""
-    answers = actions.rollback(desk.ctx, endpoint, to=to, reason=reason or _BY_HAND)
-    reached = actions.wait_for_gateways(desk.ctx, PATIENCE)
-    told = f"{answers or 'No version'} answers at {endpoint} ({reached.told()})."
-    gateways = {"alive": reached.alive, "reached": reached.reached, "behind": reached.behind, "done": reached.done}
-    data = {"endpoint": endpoint, "answers": answers or None, "generation": reached.generation, "gateways": gateways}
-    return Answer(data, printed(Text(told)))
+    if len(places) == 1:
+        return places[0]
+    if places:
+        found = f"{len(places)} endpoints serve the model {model!r}."
+        raise InvalidInput(found, hint=f"Name one: --endpoint {'|'.join(places)}.")
+    declared = ", ".join(f"{name} ({settings.model})" for name, settings in desk.project.endpoints.items())
+    raise InvalidInput(
+        f"No endpoint serves the model {model!r}.",
+        hint=f'The project file declares: {declared or "no endpoint"}. Add [endpoints.NAME] with model = "{model}".',
+    )
 
 
 def approve(desk: Desk, *, what: str, reason: str) -> Answer:
@@ -78,6 +79,8 @@ def retire(desk: Desk, *, endpoint: str, reason: str) -> Answer:
 
 def listing(desk: Desk, *, endpoint: str | None, limit: int) -> Answer:
     """List rollouts."""
+    if endpoint is not None:
+        check_endpoint(desk, endpoint)
     found = actions.rollouts(desk.ctx, endpoint, limit=limit)
     rows = [
         (

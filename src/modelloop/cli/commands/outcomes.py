@@ -9,7 +9,7 @@ from cyclopts import App
 from ..face import act
 from ..options import PLAIN, Limit, Options
 
-predictions = App(name="predictions", help="What was answered: list, failures, losses, erase.")
+predictions = App(name="predictions", help="What was answered: list, failures, losses, erase, erasures.")
 
 
 def outcomes(file: Path, /, *, endpoint: str, face: Options = PLAIN) -> int:
@@ -69,7 +69,9 @@ def losses(*, face: Options = PLAIN) -> int:
 
 @predictions.command
 def erase(endpoint: str, key: str, /, *, reason: str, face: Options = PLAIN) -> int:
-    """Remove what was answered to a business key from facts and parts, with its outcomes.
+    """Remove what was answered to a business key from facts, parts and gateways' logs, with its outcomes.
+
+    Says what is still pending after some seconds (a gateway that does not close its file); the loop goes on with it.
 
     Parameters
     ----------
@@ -81,3 +83,17 @@ def erase(endpoint: str, key: str, /, *, reason: str, face: Options = PLAIN) -> 
         Who asked for it and why, without naming the key; it stands in the audit log.
     """
     return act("outcomes:erase", face, endpoint=endpoint, key=key, reason=reason)
+
+
+@predictions.command
+def erasures(*, unfinished: bool = False, limit: Limit = 20, face: Options = PLAIN) -> int:
+    """List what was erased, newest first, and what is still pending.
+
+    Parameters
+    ----------
+    unfinished
+        Only those with something pending.
+    limit
+        How many.
+    """
+    return act("outcomes:erasures", face, unfinished=unfinished, limit=limit)

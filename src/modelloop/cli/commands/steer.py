@@ -38,7 +38,7 @@ def rollback(endpoint: str, /, *, to: str | None = None, reason: str = "", face:
     reason
         Why, for the audit log.
     """
-    return act("steer:rollback", face, endpoint=endpoint, to=to, reason=reason)
+    return act("back:rollback", face, endpoint=endpoint, to=to, reason=reason)
 
 
 def approve(what: str, /, *, reason: str = "", face: Options = PLAIN) -> int:

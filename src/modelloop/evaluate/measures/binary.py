@@ -11,7 +11,7 @@ from ...ground.stats.interval import Floats, Interval
 from ...ground.stats.two_sample import auc_interval
 from ..measure import Measure, Rows
 from ..records import Direction, Metric
-from .ece import ece_interval
+from .ece import ece, ece_interval
 
 _SURE = 1e-7
 """No probability counts as surer in log loss: scores are single precision, and one wrong certainty is not infinite."""
@@ -273,6 +273,7 @@ MEASURES = (
         ),
         alone=ece_interval,
         alone_by="simulated sampling error of the groups",
+        value=ece,
         check=_probabilities,
         most=1.0,
     ),

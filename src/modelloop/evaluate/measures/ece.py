@@ -32,11 +32,8 @@ class Groups:
 
 def groups_of(rows: Rows) -> Groups:
     """Return groups of about equally many rows; equal probabilities are never parted."""
-    weight = np.ones(len(rows)) if rows.weights is None else rows.weights
-    codes = _codes(rows.score, weight, rows.terms.bins)
-    mass = np.bincount(codes, weights=weight)
-    predicted = np.bincount(codes, weights=weight * rows.score) / mass
-    happened = np.bincount(codes, weights=weight * rows.y) / mass
+    weight, codes = _grouped(rows)
+    mass, predicted, happened = _means(rows, weight, codes)
     gaps = (rows.y - rows.score - (happened - predicted)[codes]) * weight
     count = np.bincount(codes).astype(np.float64)
     if rows.clusters is None:
@@ -55,6 +52,12 @@ def groups_of(rows: Rows) -> Groups:
     return Groups(mass / mass.sum(), count, predicted, happened, error, score[starts], score[ends])
 
 
+def ece(rows: Rows) -> float:
+    """Return the error: the mean gap between what groups of rows were told and what happened, without its sign."""
+    mass, predicted, happened = _means(rows, *_grouped(rows))
+    return _away(mass / mass.sum(), happened - predicted)
+
+
 def ece_interval(rows: Rows, confidence: float, seed: int) -> tuple[float, Interval]:
     """Return the error and its interval.
 
@@ -64,7 +67,7 @@ def ece_interval(rows: Rows, confidence: float, seed: int) -> tuple[float, Inter
     """
     found = groups_of(rows)
     gap = found.happened - found.predicted
-    value = float(found.share @ np.abs(gap))
+    value = _away(found.share, gap)
     pattern = gap / value if value > 1e-12 else np.ones(len(gap))
     noise = np.random.default_rng(seed).normal(size=(_DRAWS, len(gap))) * found.error
     rest = (1 - confidence) / 2
@@ -86,6 +89,24 @@ def debiased(found: Groups) -> float:
     """Return the root of the mean squared gap, with what sampling adds taken away (Kumar, Liang, Ma 2019)."""
     squared = np.square(found.happened - found.predicted) - np.square(found.error)
     return math.sqrt(max(0.0, float(found.share @ squared)))
+
+
+def _away(share: Floats, gap: Floats) -> float:
+    return float(share @ np.abs(gap))
+
+
+def _grouped(rows: Rows) -> tuple[Floats, Codes]:
+    """Return the weight and the group of each row."""
+    weight = np.ones(len(rows)) if rows.weights is None else rows.weights
+    return weight, _codes(rows.score, weight, rows.terms.bins)
+
+
+def _means(rows: Rows, weight: Floats, codes: Codes) -> tuple[Floats, Floats, Floats]:
+    """Return the groups' weight, mean probability and mean label."""
+    mass = np.bincount(codes, weights=weight).astype(np.float64)
+    predicted: Floats = np.bincount(codes, weights=weight * rows.score) / mass
+    happened: Floats = np.bincount(codes, weights=weight * rows.y) / mass
+    return mass, predicted, happened
 
 
 def _least(holds: Callable[[float], bool]) -> float:

@@ -1,6 +1,6 @@
-"""Verbs of the register, by group: `versions` (register, look up, note, delete), `models` (names), `aliases` (what they
-name, since when and why), `searching`, `snapshots` (folders in MLflow's format), `converting` (what gateways load),
-`moving` (folders in and out, every byte checked)."""
+"""Verbs of the register, by group: `registering` (packages), `versions` (look up, note, delete), `models` (names),
+`aliases` (what they name, since when and why), `searching`, `snapshots` (folders in MLflow's format), `converting`
+(what gateways load), `moving` (folders in and out, every byte checked)."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,16 +16,12 @@ from .models import (
     set_model_tag,
     update_model,
 )
-from .searching import search_models, search_versions
-from .snapshots import as_snapshot, create_version, put_snapshot, snapshot_of
 from .versions import (
-    card,
     delete_version,
     delete_version_tag,
     get_version,
     latest,
     of_number,
-    register,
     set_version_tag,
     unconverted,
     update_version,
@@ -34,6 +30,9 @@ from .versions import (
 
 if TYPE_CHECKING:
     from .moving import Checked, export_version, import_folder, verify
+    from .registering import card, register
+    from .searching import search_models, search_versions
+    from .snapshots import as_snapshot, create_version, put_snapshot, snapshot_of
 
 __all__ = [
     "Checked",
@@ -75,12 +74,20 @@ __all__ = [
     "versions",
 ]
 
-_LATER = ("Checked", "export_version", "import_folder", "verify")
-"""Of `moving`, which brings candidates along: a rollback, which is to take no time, does without."""
+_LATER = {
+    "moving": ("Checked", "export_version", "import_folder", "verify"),
+    "registering": ("card", "register"),
+    "searching": ("search_models", "search_versions"),
+    "snapshots": ("as_snapshot", "create_version", "put_snapshot", "snapshot_of"),
+}
+"""What brings candidates or tracking along, by module: a rollback, which is to take no time, does without."""
+_MODULES = {name: module for module, names in _LATER.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is heavy when it is first asked for."""
-    if name in _LATER:
-        return getattr(import_module(f"{__name__}.moving"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Load what is heavy when it is first asked for, and keep it."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = found
+    return found
