@@ -13,6 +13,9 @@ help:            ## what can be made
 demo: $(VENV)/.demo   ## the loop on a year of real flights, in about two minutes
 	@$(BIN)/modelloop demo
 
+# What tests import, and every process that they start, is compiled once and not at each start.
+test unit: export PYTHONDONTWRITEBYTECODE =
+
 test: $(VENV)/.test   ## everything: checks, unit, integration, crash, browser
 	$(BIN)/python tests/provision.py
 	$(MAKE) --no-print-directory check

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -85,10 +86,17 @@ def _packed() -> Iterator[Broken]:
 
 
 def _gzip_bomb(first: bytes, repeated: bytes, size: int) -> bytes:
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    """Return a sound gzip file. One block is packed, and its packed form stands there as often as it takes."""
     block = repeated * (2**20 // len(repeated))
-    parts = [packer.compress(first), *(packer.compress(block) for _ in range(size // len(block)))]
-    return b"".join([*parts, packer.flush()])
+    count = size // len(block)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    head = packer.compress(first) + packer.flush(zlib.Z_FULL_FLUSH)
+    packed = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
+    check = zlib.crc32(first)
+    for _ in range(count):
+        check = zlib.crc32(block, check)
+    trailer = struct.pack("<II", check, len(first) + count * len(block))
+    return gzip.compress(b"")[:10] + head + packed * count + packer.flush() + trailer
 
 
 def _json() -> Iterator[Broken]:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from modelloop.ground.store.context import Context
 from modelloop.testing.fakes import make_context
@@ -17,6 +18,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "house"))
 
 from servers import ACCESS, SECRET, Servers
+
+# how long an example takes says what else this machine does, not whether the code is right
+settings.register_profile("modelloop", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("modelloop")
 
 
 @pytest.fixture

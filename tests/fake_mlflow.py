@@ -146,6 +146,7 @@ class FakeMlflow:
 
 class _Handler(BaseHTTPRequestHandler):
     server_of: FakeMlflow
+    disable_nagle_algorithm = True  # head and body are two writes: else each answer waits 40 ms for the client
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:

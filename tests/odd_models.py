@@ -10,6 +10,7 @@ from modelloop.train.outside.process import ProcessRuntime
 from modelloop.train.outside.records import Limits, Served
 
 FINE, DIES, HANGS, GROWS, NOT_A_NUMBER, SHORT, RAISES, EXITS, MISSING, HUGE, GARBAGE = (0, *range(101, 111))
+SEVERAL, WORDS, FORKS = range(111, 114)
 CODE = """
 import os, signal, sys, time
 import numpy as np
@@ -48,6 +49,12 @@ class Model:
             for number in range(3, 1000):
                 try: os.write(number, b"garbage " * 10)
                 except OSError: pass
+        if worst == 11:
+            return np.stack([x, x], axis=1)
+        if worst == 12:
+            return np.array(["no number"] * len(x), dtype=object)
+        if worst == 13 and not os.fork():
+            x = x + 1000  # both answer
         return x * 2
 
 def _load_pyfunc(path):

@@ -241,7 +241,8 @@ class Erasure:
     predictions: int = 0
     outcomes: int = 0
     waiting: int = 0
-    parts: int = 0
+    rewritten: int = 0
+    """Files of inputs that were written again without them."""
     pending: tuple[str, ...] = ()
     """What is waited for: log files (GATEWAY/FILE) whose gateway has not closed them yet, gateways that still hold
     buffered records (GATEWAY/START.counts), and bytes of rewritten parts (hashes)."""

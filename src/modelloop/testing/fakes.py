@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from ..ground.core.clock import Clock, utc
@@ -12,25 +10,9 @@ from ..ground.core.records import Actor, Role
 from ..ground.store.blobs import Blobs
 from ..ground.store.context import Context
 from ..ground.store.db import Database
-from ..ground.store.migrate import migrate
+from .schema import declare_tables, provide
 
-ROOMS = (
-    "data",
-    "label",
-    "prepare",
-    "train",
-    "train.studies",
-    "train.tracking",
-    "evaluate",
-    "register",
-    "deploy",
-    "monitor",
-    "retrain",
-    "govern",
-    "ground.catalogue",
-    "ground.flow",
-    "ground.pool",
-)
+__all__ = ["START", "FakeClock", "declare_tables", "make_context"]
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
 
@@ -50,22 +32,14 @@ class FakeClock:
         return self._now
 
 
-def declare_tables() -> None:
-    """Import the tables of every room that has some, so that the one metadata knows them all."""
-    import_module("modelloop.ground.store.audit")
-    for room in ROOMS:
-        if find_spec(f"modelloop.{room}") and find_spec(f"modelloop.{room}.tables"):
-            import_module(f"modelloop.{room}.tables")
-
-
 def make_context(
     path: Path, *, database_url: str | None = None, blobs_url: str | None = None, clock: Clock | None = None
 ) -> Context:
     """Return a Context on a migrated store under `path/.modelloop`, for an administrator; its clock stands still."""
-    declare_tables()
     home = path / ".modelloop"
     home.mkdir(parents=True, exist_ok=True)
     db = Database(database_url or f"sqlite:///{home / 'facts.sqlite'}")
-    migrate(db)
+    declare_tables()
+    provide(db)
     blobs = Blobs(blobs_url or (home / "blobs").as_uri())
     return Context(db, blobs, clock or FakeClock(), Actor("tester", Role.ADMIN), home)

@@ -204,8 +204,9 @@ def _register(facts: Facts) -> dict[str, Any]:
 
 def _deploy(facts: Facts) -> dict[str, Any]:
     routes = list(facts.routes.values())
-    lines = [f"{route.champion.version} answers" for route in routes[:1]] or ["nothing answers yet"]
-    lines += [f":{_number(_newcomer(r))} {_exposed(r)}" for r in routes if r.challenger][:1]
+    told = ([route for route in routes if route.challenger] or routes)[:1]  # both lines are of one endpoint
+    lines = [f"{route.champion.version} answers" for route in told] or ["nothing answers yet"]
+    lines += [f":{_number(_newcomer(route))} {_exposed(route)}" for route in told if route.challenger]
     if len(lines) == 1 and routes:
         lines.append(f"{_short(facts.predictions)} rows answered")
     alarm = bool(routes) and not _living(facts)

@@ -66,8 +66,8 @@ def test_a_table_that_is_taken_away_is_none_again(place: TablePlace) -> None:
 
 
 def test_a_follower_serves_what_is_written_and_keeps_what_was(place: TablePlace) -> None:
-    live = Live()
-    follower = Follower(place.source, live, loaded, freshness=Freshness(FakeClock()))
+    live, ticks = Live(), [100.0]
+    follower = Follower(place.source, live, loaded, freshness=Freshness(FakeClock(), lambda: ticks[0]))
     assert not follower.step()
     place.write(FIRST)
     assert follower.step()
@@ -80,12 +80,16 @@ def test_a_follower_serves_what_is_written_and_keeps_what_was(place: TablePlace)
     assert live.serving.generation == 2
     assert "not a RoutingTable" in next(iter(live.failed.values()))
     place.remove()
+    ticks[0] += 5
     assert not follower.step()
     assert live.serving.generation == 2
     assert "any more" in next(iter(live.failed.values()))
+    assert follower.freshness.seconds == 5, "callers and scrapers are told, as of any source that does not answer"
+    assert "any more" in follower.freshness.why
     place.write(encode_table(RoutingTable(3, (Route("late", ONE),))))
     assert follower.step()
     assert (live.serving.generation, live.failed) == (3, {})
+    assert (follower.freshness.seconds, follower.freshness.why) == (0, "")
 
 
 def test_an_unchanged_table_costs_no_body(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_the_whole_way(ctx: Context, gateway: Gateway) -> None:
     assert [one.id for one in actions.failures(ctx, ENDPOINT)] == ["f1"]
     assert actions.waiting_outcomes(ctx, ENDPOINT) == []
     assert [one.id for one in actions.replay(ctx, ENDPOINT, T0, T0 + timedelta(1), rows=1)] == ["p1", "p2"]
-    assert actions.erase_answers(ctx, ENDPOINT, "k1", reason="asked for it").parts == 1
+    assert actions.erase_answers(ctx, ENDPOINT, "k1", reason="asked for it").rewritten == 1
     kept = SimpleNamespace(endpoints={ENDPOINT: SimpleNamespace(log=SimpleNamespace(keep_days=1))})
     cast(Any, ctx.clock).advance(timedelta(days=100_0))
     assert actions.forget_old(ctx, cast(Any, kept)).predictions == 1

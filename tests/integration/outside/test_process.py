@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,8 @@ def test_who_asks_is_told_and_the_next_is_answered(runtime: ProcessRuntime, do: 
         (models.SHORT, Answered, r"It answers \(1,\) to 2 rows"),
         (models.MISSING, WrongAnswer, "score is missing"),
         (models.HUGE, Answered, "MemoryError"),
+        (models.SEVERAL, WrongAnswer, "answers came too; score is expected"),
+        (models.WORDS, WrongAnswer, "label came too; score is expected"),
     ],
 )
 def test_errors_of_a_model_leave_its_process_alone(
@@ -106,6 +109,24 @@ def test_errors_of_a_model_leave_its_process_alone(
         answered(runtime, models.FINE, do)
     assert well(runtime)
     assert (runtime.pid, runtime.restarts) == (before, 0)
+
+
+def test_what_is_answered_twice_is_nobody_elses_answer(runtime: ProcessRuntime) -> None:
+    well(runtime)
+    before = runtime.pid
+    assert answered(runtime, models.FORKS) in ([2.0], [2002.0])
+    told: list[list[float]] = []
+
+    def replaced() -> bool:
+        with suppress(Gone):
+            told.append(answered(runtime, models.FINE))
+        return runtime.restarts > 0
+
+    wait_for(replaced)
+    wait_for(lambda: well(runtime))
+    assert all(one == [2.0] for one in told)
+    assert before is not None
+    assert gone([before])
 
 
 def test_one_that_stands_still_is_found_without_being_asked(runtime: ProcessRuntime) -> None:

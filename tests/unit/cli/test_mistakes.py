@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,11 +34,11 @@ registered = true
 """
 
 
-@pytest.fixture
-def ctx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
-    """A project in which delay:1 answered at `late`, and delay:2 does."""
+@pytest.fixture(scope="module")
+def rolled_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which delay:1 answered at `late`, and delay:2 does: made once, for each test to have a copy."""
     declare_tables()
-    folder = tmp_path / "project"
+    folder = tmp_path_factory.mktemp("rolled-out") / "project"
     scaffold(folder, "trial", task=Task.BINARY)
     file = folder / "modelloop.toml"
     file.write_text(file.read_text() + ENDPOINTS)
@@ -50,6 +51,15 @@ def ctx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
         gateway.report()
         if actions.advance(made, rollout.id).stage is not Stage.LIVE:
             actions.promote(made, "late", reason="test")
+    made.db.close()
+    return folder
+
+
+@pytest.fixture
+def ctx(rolled_out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
+    folder = tmp_path / "project"
+    shutil.copytree(rolled_out, folder)
+    made = app.open_context(folder)
     monkeypatch.chdir(folder)
     yield made
     made.db.close()

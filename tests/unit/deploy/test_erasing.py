@@ -12,7 +12,7 @@ from modelloop.deploy.actions import erasing
 from modelloop.deploy.log import LogWriter, frame, holds, mark, read_frames
 from modelloop.deploy.log.segment import finished
 from modelloop.deploy.records import Truth
-from modelloop.ground.core.errors import NotFound
+from modelloop.ground.core.errors import InvalidInput, NotFound
 from modelloop.ground.store.context import Context
 from served import ENDPOINT, T0, Gateway, fair, make_project, micro, put_version
 
@@ -65,11 +65,18 @@ def test_killed_anywhere_it_is_finished_by_the_loop(
     gateway.log.close()
     assert actions.finish_erasures(ctx) == 1
     (done,) = actions.erasures(ctx)
-    assert (done.id, done.pending, done.predictions, done.parts) == (left.id, (), 2, 1)
+    assert (done.id, done.pending, done.predictions, done.rewritten) == (left.id, (), 2, 1)
     assert names(ctx) == ["bob"]
     assert not before & stored(ctx), "the bytes of the part with both people are gone"
     assert actions.erasures(ctx, unfinished=True) == []
     assert actions.finish_erasures(ctx) == 0
+
+
+@pytest.mark.parametrize(("key", "reason", "said"), [("", "a letter", "needs a key"), ("ann", " ", "needs a reason")])
+def test_what_is_left_out_is_told(ctx: Context, gateway: Gateway, key: str, reason: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        actions.erase_answers(ctx, ENDPOINT, key, reason=reason)
+    assert actions.erasures(ctx) == []
 
 
 def test_two_erasures_of_one_part_lose_neither(ctx: Context, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:

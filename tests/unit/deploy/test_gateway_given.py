@@ -21,7 +21,8 @@ def nested(depth: int) -> list:
     ("value", "said"),
     [
         ("x", "'x'"),
-        (None, "None"),
+        (None, "null"),
+        (True, "true"),
         (7, "7"),
         ([1, 2], "[1, 2]"),
         ({"a": 1}, "an object"),
@@ -29,7 +30,7 @@ def nested(depth: int) -> list:
         ([{}], "a list"),
         ("a" * 200, "'" + "a" * 76 + "..."),
     ],
-    ids=["text", "null", "number", "list", "object", "as deep as JSON goes", "list of objects", "long"],
+    ids=["text", "null", "boolean", "number", "list", "object", "as deep as JSON goes", "list of objects", "long"],
 )
 def test_a_value_is_named_in_a_line(value, said) -> None:
     assert short(value) == said

@@ -35,6 +35,7 @@ def test_a_table_is_old_after_some_seconds_and_the_moment_stands_still() -> None
     fresh = Freshness(clock, ticks)
     ticks.now += STALE_SECONDS
     assert fresh.since is None
+    assert "since the start" in fresh.why, "who asks while the first look hangs is told something"
     ticks.now += 1
     since = fresh.since
     assert since == clock.now() - timedelta(seconds=STALE_SECONDS + 1)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import sklearn.metrics
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from modelloop.deploy.verdicts.losses import Kind, Rule, disagreement, loss, losses, multiclass_loss
@@ -25,11 +25,13 @@ def test_losses_lie_between_zero_and_one(task: str, score: float, label: float, 
 
 
 @given(
-    st.sampled_from(list(Kind)),
-    st.lists(st.tuples(st.floats(), st.floats(-1e9, 1e9)), max_size=20),
-    st.floats(0.1, 100),
-    st.floats(0.01, 0.99),
+    kind=st.sampled_from(list(Kind)),
+    rows=st.lists(st.tuples(st.floats(), st.floats(-1e9, 1e9)), max_size=20),
+    scale=st.floats(0.1, 100),
+    at=st.floats(0.01, 0.99),
 )
+@example(kind=Kind.ABSOLUTE, rows=[(8.99e307, 0.0)], scale=0.5, at=0.5)
+@example(kind=Kind.PINBALL, rows=[(-1.7e308, 0.0)], scale=0.1, at=0.9)
 def test_no_answer_gets_out_of_the_range(kind, rows, scale, at) -> None:
     scores, labels = [row[0] for row in rows], [row[1] for row in rows]
     found = losses(Rule(kind, threshold=at, quantile=at), scores, labels, scale)

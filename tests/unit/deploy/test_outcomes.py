@@ -150,7 +150,7 @@ def test_a_masked_key_joins_is_found_and_goes(ctx: Context, gateway: Gateway) ->
     with pytest.raises(InvalidInput, match="reason"):
         actions.erase_answers(ctx, ENDPOINT, "17", reason=" ")
     done = actions.erase_answers(ctx, ENDPOINT, "17", reason="asked for it")
-    assert (done.predictions, done.outcomes, done.parts) == (1, 1, 1)
+    assert (done.predictions, done.outcomes, done.rewritten) == (1, 1, 1)
     assert actions.erase_answers(ctx, ENDPOINT, "19", reason="asked for it").waiting == 1
     with pytest.raises(UnknownPrediction):
         actions.prediction(ctx, "p1")
@@ -168,7 +168,7 @@ def test_what_is_too_old_goes(ctx: Context, gateway: Gateway) -> None:
     assert actions.forget_old(ctx, cast(Any, kept)).predictions == 0
     kept.endpoints[ENDPOINT].log.keep_days = 30
     done = actions.forget_old(ctx, cast(Any, kept))
-    assert (done.predictions, done.outcomes, done.waiting, done.parts) == (1, 1, 1, 1)
+    assert (done.predictions, done.outcomes, done.waiting, done.rewritten) == (1, 1, 1, 1)
     assert actions.inputs_between(ctx, ENDPOINT, T0, T0 + HOUR)["_id"].to_list() == ["new"]
     assert label(ctx, "new") == 1.0
     assert actions.forget_old(ctx, cast(Any, kept)).predictions == 0

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_faces import ROW, binary, matrix, multiclass, refused, told, visit
+from gateway_faces import ROW, binary, made, matrix, multiclass, refused, told, visit
 from gateway_parts import ONE, Made, answerer, arm, constant
 from modelloop.deploy.records import Route
+from modelloop.prepare.records import Columns, Datatype, InputColumn
+from modelloop.register.records import Signature, TensorSpec
 
 NAMES = list(ROW)
 CSV = {b"content-type": b"text/csv; charset=utf-8"}
@@ -111,7 +113,25 @@ def test_what_is_no_form_is_refused(body: Any) -> None:
 def test_classes_and_several_outputs_are_rows() -> None:
     gateway, _ = multiclass()
     found = told(visit(gateway, "POST", "/invocations", {"dataframe_records": [{"text": "abc"}]}))
-    assert found == {"predictions": [{"probabilities": "on time", "letters": 3}]}
+    assert found == {"predictions": [{"label": "on time", "letters": 3}]}
+
+
+def test_a_class_and_its_probabilities_are_the_class() -> None:
+    labels = ("early", "on time", "late")
+    outputs = (TensorSpec("probabilities", "FP32", (-1, 3)), TensorSpec("label", "BYTES", (-1,)))
+    columns = (InputColumn("delay", Datatype.FP64),)
+    signature = Signature(columns, "probabilities", "multiclass", outputs=outputs, labels=labels)
+
+    def answer(given: Columns) -> dict[str, Any]:
+        rows = len(given["delay"])
+        return {
+            "probabilities": np.tile(np.array([[0.25, 0.5, 0.25]], np.float32), (rows, 1)),
+            "label": np.array([b"on time"] * rows, dtype=object),
+        }
+
+    gateway, _ = made(signature, answer)
+    found = told(visit(gateway, "POST", "/invocations", {"instances": [{"delay": 1.0}, {"delay": 2.0}]}))
+    assert found == {"predictions": ["on time", "on time"]}
 
 
 def test_tensors() -> None:

@@ -111,6 +111,18 @@ def test_what_is_no_request_is_refused(body: bytes) -> None:
     refused(visit(binary(), "POST", "/predict/late", body))
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"rows": ROW}, "`rows` is an object. Expected a list of objects: delay"),
+        ({"rows": None}, "`rows` is null. Expected a list of objects: delay"),
+        ({"columns": [ROW]}, "`columns` is a list. Expected an object of lists: delay"),
+    ],
+)
+def test_rows_and_columns_of_another_form_are_named(body: Any, said: str) -> None:
+    assert said in refused(visit(binary(), "POST", "/predict/late", body))
+
+
 def test_what_is_missing_is_named() -> None:
     said = refused(visit(binary(), "POST", "/predict/late", {"delay": 1.0}))
     assert "Missing: distance, carrier, night." in said

@@ -142,6 +142,9 @@ def test_a_rollout_under_way_is_told(serving: Facts) -> None:
     assert endpoint["challenger"] == "trial:2"
     assert endpoint["told"] == "in canary: 50 % of requests"
     assert state(rolling, "deploy") == "busy"
+    other = {"other": Route("other", Arm("other:7", "d"))}
+    several = picture(replace(rolling, routes=other | dict(rolling.routes)))["stages"]
+    assert next(stage["lines"] for stage in several if stage["word"] == "deploy")[0] == "trial:1 answers"
     waiting = replace(rolling, rollouts=[replace(rollout, stage=Stage.APPROVAL)])
     assert picture(waiting)["endpoints"][0]["approve"] is True
 

@@ -81,7 +81,7 @@ def losses(desk: Desk) -> Answer:
 def erase(desk: Desk, *, endpoint: str, key: str, reason: str) -> Answer:
     """Remove a person's rows."""
     done = actions.erase_answers(desk.ctx, endpoint, key, reason=reason)
-    counts = [(name, getattr(done, name)) for name in ("predictions", "outcomes", "waiting", "parts")]
+    counts = [(name, getattr(done, name)) for name in ("predictions", "outcomes", "waiting", "rewritten")]
     left = [("pending", one) for one in done.pending] or [("pending", "nothing")]
     return Answer(done, printed(facts([*counts, *left, *(("look by hand", one) for one in done.by_hand)])))
 

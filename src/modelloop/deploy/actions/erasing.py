@@ -30,7 +30,7 @@ from .secret import make_log_key
 PATIENCE = 5.0
 """Seconds for which an erasure is waited for; gateways close their files within one."""
 _LOOK_EVERY = 0.05
-_COUNTED = ("predictions", "outcomes", "waiting", "parts")
+_COUNTED = ("predictions", "outcomes", "waiting", "rewritten")
 
 
 def erase_answers(ctx: Context, endpoint: str, key: str, *, reason: str, patience: float = PATIENCE) -> Erasure:
@@ -39,6 +39,8 @@ def erase_answers(ctx: Context, endpoint: str, key: str, *, reason: str, patienc
     Returns when nothing is pending, or after `patience` seconds with what is: the loop goes on with it, also where
     this process is killed. The audit log keeps a keyed hash of the key, not the key.
     """
+    if not key:
+        raise InvalidInput("An erasure needs a key.", hint="Name the value of the endpoint's outcome_key.")
     if not reason.strip():
         raise InvalidInput("An erasure needs a reason.", hint="Say who asked for it and why, without naming the key.")
     begun = _begin(ctx, endpoint, logged_key(ctx, place_of(ctx, endpoint), key), reason.strip()[:1000])
@@ -162,7 +164,7 @@ def _remove_rows(ctx: Context, row: RowMapping, *, writers: Mapping[str, int], f
             ):
                 raise StaleState("Another erasure changed the same part; the next look removes the rows.")
         gone = {part["digest"] for part in touched if part["id"] in new} - set(new.values())
-        counts = {"predictions": predictions, "outcomes": outcomes, "waiting": waiting, "parts": len(new)}
+        counts = {"predictions": predictions, "outcomes": outcomes, "waiting": waiting, "rewritten": len(new)}
         sums = {name: now[name] + count for name, count in counts.items()}
         dropped = sorted({*now["dropped"], *gone})
         erasing.change_erasure(connection, row["id"], writers=dict(writers), files=list(files), dropped=dropped, **sums)

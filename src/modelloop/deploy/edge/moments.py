@@ -28,14 +28,16 @@ _LOOK = 6 * 3600
 def zone_table(name: str) -> dict[str, Any]:
     """Return what the runtimes know of a zone: `offsets[i]` seconds hold before `at[i]` (UTC seconds), the last one
     until `until`."""
-    zone = zone_of(name)
-    now, end = _second(datetime(1850, 1, 1, tzinfo=UTC)), _second(datetime(KNOWN_UNTIL, 1, 1, tzinfo=UTC))
-    offsets, at = [_offset(zone, now)], []
+    zone, end = zone_of(name), _second(datetime(KNOWN_UNTIL, 1, 1, tzinfo=UTC))
+    moment, step = datetime(1850, 1, 1, tzinfo=zone), timedelta(seconds=_LOOK)  # what `fromutc` takes: UTC's clock
+    now = _second(moment.replace(tzinfo=UTC))
+    ahead, offsets, at = zone.fromutc(moment) - moment, [_offset(zone, now)], []
     while now < end:
-        if (found := _offset(zone, now + _LOOK)) != offsets[-1]:
-            at.append(_change(zone, now, now + _LOOK))
-            offsets.append(found)
-        now += _LOOK
+        now, moment = now + _LOOK, moment + step
+        if (found := zone.fromutc(moment) - moment) != ahead:
+            at.append(_change(zone, now - _LOOK, now))
+            offsets.append(_offset(zone, now))
+            ahead = found
     return {"offsets": offsets, "at": at, "until": end}
 
 

@@ -20,7 +20,8 @@ def kind_of(value: Any) -> str:
 def short(value: Any) -> str:
     """Return a value as a message can hold it. Objects and nested lists only by kind: they may be without end."""
     nested = isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, list | dict) for one in value))
-    text = kind_of(value) if nested else repr(value)
+    text = kind_of(value) if nested or value is None else repr(value)
+    text = text.lower() if isinstance(value, bool) else text
     return text if len(text) <= 80 else text[:77] + "..."
 
 

@@ -32,6 +32,7 @@ RETRY_SECONDS = 1.0
 FIRST_LOOK_SECONDS = 1.0
 """How long a start waits for the source before it goes on with the table that was kept."""
 KEPT = "the table kept by --state"
+GONE = "There is no routing table any more; the last one is served."
 
 T = TypeVar("T")
 
@@ -109,10 +110,12 @@ class Follower:
         except ModelloopError as error:
             self.freshness.missed(str(error))
             raise
+        if tag is None and self._live.serving.routes:  # a folder that is no longer mounted looks like this too
+            self.freshness.missed(f"{self._source.name}: {GONE}")
+            self._live.failed = {self._source.name: GONE}
+            return False
         self.freshness.seen()
         if tag is None:
-            if self._live.serving.routes:
-                self._live.failed = {self._source.name: "There is no routing table any more; the last one is served."}
             return False
         if tag == self._tag and not again:
             return False

@@ -26,7 +26,7 @@ class Freshness:
         self._ticks = ticks
         self._seen = ticks()
         self._since: datetime | None = None
-        self.why = ""
+        self.why = "No look has succeeded since the start."
         """What the last look that failed said."""
 
     def seen(self) -> None:

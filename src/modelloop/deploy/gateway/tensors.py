@@ -135,9 +135,10 @@ def _opened(name: str, data: list[Any], shape: Sequence[int]) -> list[Any]:
 
 def _require_taken(column: InputColumn, datatype: str) -> None:
     if datatype not in _TAKES[column.datatype]:
+        others = [one for one in _TAKES[column.datatype][:6] if one != column.datatype]
+        exact = f" (or, where exact, {', '.join(others)})" if others else ""
         raise RequestInvalid(
-            f"The input {column.name!r} is sent as {datatype}.",
-            hint=f"Expected {column.datatype} (or, where exact, {', '.join(_TAKES[column.datatype][:6])}).",
+            f"The input {column.name!r} is sent as {datatype}.", hint=f"Expected {column.datatype}{exact}."
         )
 
 

@@ -27,7 +27,7 @@ erasure = sa.Table(
     sa.Column("predictions", sa.BigInteger, nullable=False),
     sa.Column("outcomes", sa.BigInteger, nullable=False),
     sa.Column("waiting", sa.BigInteger, nullable=False),
-    sa.Column("parts", sa.BigInteger, nullable=False),
+    sa.Column("rewritten", sa.BigInteger, nullable=False),
 )
 sa.Index("ix_deploy_erasure_finished", erasure.c.finished_at)
 

@@ -81,9 +81,9 @@ def losses(rule: Rule, score: npt.ArrayLike, label: npt.ArrayLike, scale: float)
     elif rule.kind is Kind.CLASSES:
         found = np.where(np.isnan(off), 1.0, off != 0)  # the best class alone is known
     elif rule.kind is Kind.PINBALL:
-        found = np.maximum(rule.quantile * off, (rule.quantile - 1) * off) / scale
+        found = np.minimum(np.maximum(rule.quantile * off, (rule.quantile - 1) * off), scale) / scale
     else:
-        found = np.clip(np.abs(off) / scale, 0.0, 1.0)
+        found = np.minimum(np.abs(off), scale) / scale  # in this order: an answer of 1e308 overflows nothing
         found = found**2 if rule.kind is Kind.SQUARED else found
     return _bounded(found)
 

@@ -11,6 +11,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from datetime import timedelta
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -120,6 +121,11 @@ def suggest(found: str, allowed: Iterable[str]) -> str:
     return f"did you mean {json.dumps(close, ensure_ascii=False)}?" if close else ""
 
 
+@cache
+def _hints(into: Any) -> Mapping[str, Any]:
+    return typing.get_type_hints(into)
+
+
 def _closest(found: str, allowed: Iterable[str]) -> str:
     words = {word.lower(): word for word in allowed}
     close = difflib.get_close_matches(found.lower()[:80], words, n=1)
@@ -165,7 +171,7 @@ class _Reader:
         return UNREADABLE
 
     def record(self, into: Any, raw: Mapping[str, Any], path: Path) -> Any:
-        hints = typing.get_type_hints(into)
+        hints = _hints(into)
         misspelt = self._unknown(into, raw, path)
         values: dict[str, Any] = {}
         for part in fields(into):

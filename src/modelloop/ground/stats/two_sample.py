@@ -107,6 +107,8 @@ _COUNTED = 1_000_000
 """Sizes of two samples, multiplied, up to which the chance of a largest difference is counted out."""
 _EXPECTED = 5.0
 """Least expected count of a cell (Cochran 1954): below it the chi-square distribution is not to be trusted."""
+_LARGE = 1e200
+"""Counts of paths are brought down to shares before they get larger."""
 
 
 def ks(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:
@@ -211,7 +213,7 @@ def _paths_outside(n: int, m: int, reach: int) -> float:
         return 1.0
     n, m = min(n, m), max(n, m)
     high = min(m, (reach - 1) // n)
-    row, low, scale = np.ones(high + 1), 0, 0.0
+    row, low, scale, inside = np.ones(high + 1), 0, 0.0, 1.0
     for i in range(1, n + 1):
         start, end = max(0, (i * m - reach) // n + 1), min(m, (i * m + reach - 1) // n)
         if end < start:
@@ -219,11 +221,15 @@ def _paths_outside(n: int, m: int, reach: int) -> float:
         wider = np.zeros(end - start + 1)
         kept = row[start - low :][: len(wider)]
         wider[: len(kept)] = kept
-        row, low = np.cumsum(wider), start
-        if row[-1] == 0.0:
+        row, low = wider.cumsum(), start
+        inside = float(row[-1])
+        if inside == 0.0:
             return 1.0
-        scale += math.log(row[-1])
-        row /= row[-1]
+        if inside > _LARGE:
+            scale += math.log(inside)
+            row /= inside
+            inside = 1.0
+    scale += math.log(inside)
     every = math.lgamma(n + m + 1) - math.lgamma(n + 1) - math.lgamma(m + 1)
     return min(1.0, max(0.0, -math.expm1(scale - every)))
 

@@ -72,13 +72,13 @@ def _one(link: socket.socket, answer: Answer) -> bool:
     except (EOFError, OSError):
         return False
     if head.kind == "beat":
-        wire.send(link, "answer")
+        wire.send(link, "answer", number=head.number)
         return True
     found, error = attempt(partial(answer, columns))
     if found is not None:
-        _, error = attempt(partial(wire.send, link, "answer", found), passing=(OSError,))
+        _, error = attempt(partial(wire.send, link, "answer", found, number=head.number), passing=(OSError,))
     if error is not None:
-        wire.send(link, "failed", said=_told(error))
+        wire.send(link, "failed", said=_told(error), number=head.number)
     return True
 
 

@@ -260,6 +260,9 @@ def _checked(served: Served, found: Mapping[str, npt.NDArray[Any]], rows: int) -
             said = "is missing" if one is None else f"is {one.dtype} {one.shape}"
             raise WrongAnswer(f"{rows} rows were answered wrongly: {name} {said}; {kind} {(rows, *shape)} is expected.")
         made[name] = one
+    more = sorted(found.keys() - made.keys())
+    if more:  # words where a number was answered, or several numbers: the headline is made of them, and means nothing
+        raise WrongAnswer(f"{rows} rows were answered wrongly: {more[0]} came too; {', '.join(made)} is expected.")
     return made
 
 

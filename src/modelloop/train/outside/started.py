@@ -70,6 +70,8 @@ class Started:
         self.pid = self._process.pid
         self.since = time.monotonic()
         self.asked = 0
+        self._number = 0
+        """Of the question that was sent last."""
         self.first_memory = 0
         """What it took after its first answers."""
         self._said = b""
@@ -136,8 +138,9 @@ class Started:
 
     def _send(self, kind: str, columns: Columns, seconds: float) -> None:
         self._link.settimeout(seconds)
+        self._number += 1
         try:
-            wire.send(self._link, kind, columns)
+            wire.send(self._link, kind, columns, number=self._number)
         except TimeoutError as error:
             raise Gone(self._hangs(seconds)) from error
         except OSError as error:
@@ -145,13 +148,16 @@ class Started:
 
     def _receive(self, seconds: float) -> tuple[wire.Head, dict[str, npt.NDArray[Any]]]:
         try:
-            return wire.receive(self._link, time.monotonic() + seconds)
+            head, found = wire.receive(self._link, time.monotonic() + seconds)
         except TimeoutError as error:
             raise Gone(self._hangs(seconds)) from error
         except (EOFError, OSError) as error:
             raise Gone(self._how()) from error
         except InvalidInput as error:
             raise Gone(f"Its process wrote what is no answer: {error.message}") from error
+        if head.number != self._number:  # a model that forks answers twice: the second time to somebody else
+            raise Gone("Its process answered another question than it was asked, and was ended")
+        return head, found
 
     def _hangs(self, seconds: float) -> str:
         return f"Its process hangs: it did not answer within {seconds:g} seconds, and was ended"

@@ -35,9 +35,18 @@ class Head(msgspec.Struct):
     arrays: tuple[tuple[str, str, tuple[int, ...], int], ...] = ()
     """Name, numpy's type, shape, bytes. `O`: text, bytes or nothing, as a msgpack list."""
     said: str = ""
+    number: int = 0
+    """Of the question; an answer repeats it, so that what came twice or late is not taken for another's answer."""
 
 
-def send(link: socket.socket, kind: str, arrays: Mapping[str, npt.NDArray[Any]] | None = None, said: str = "") -> None:
+def send(
+    link: socket.socket,
+    kind: str,
+    arrays: Mapping[str, npt.NDArray[Any]] | None = None,
+    said: str = "",
+    *,
+    number: int = 0,
+) -> None:
     """Send one frame; raises OSError where the other side is gone."""
     listed, parts = [], []
     for name, array in (arrays or {}).items():
@@ -51,7 +60,7 @@ def send(link: socket.socket, kind: str, arrays: Mapping[str, npt.NDArray[Any]] 
             raise InvalidInput(f"{name} is an array of {array.dtype}; numbers and text can be sent.")
         listed.append((name, code, array.shape, len(part)))
         parts.append(part)
-    head = msgspec.msgpack.encode(Head(kind, tuple(listed), said))
+    head = msgspec.msgpack.encode(Head(kind, tuple(listed), said, number))
     size = sum(map(len, parts))
     if size > MOST_BODY or len(head) > MOST_HEAD:
         raise InvalidInput(f"{size} bytes are more than one call may carry ({MOST_BODY}).")

@@ -11,6 +11,7 @@ from typing import Any
 
 from ....ground.core.errors import RequestInvalid
 from ....prepare.records import Datatype
+from ....train.replies import LABEL
 from ..answer import Response, no_endpoint
 from ..asked import Answered, Asked
 from ..given import kind_of, short
@@ -173,10 +174,16 @@ def _field(wanted: Expected, name: str, text: str) -> Any:
 
 
 def _told(found: Answered) -> Response:
-    """Write an answer as MLflow does: numbers or class names, or one object a row where there are several outputs."""
+    """Write an answer as MLflow does: numbers or class names, or one object a row where there are several outputs.
+
+    A model of classes says the class, which the output `label` says too; what is not a class keeps its own name.
+    """
     headline, others = told.predictions(found), told.others(found)
+    classes = told.probabilities(found) is not None
+    if classes:
+        headline = others.pop(LABEL, headline)
     if not others:
         return predicted({"predictions": headline}, found)
-    columns = {found.signature.output: headline, **others}
+    columns = {LABEL if classes else found.signature.output: headline, **others}
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return predicted({"predictions": rows}, found)

@@ -92,7 +92,7 @@ def _answer(answerer: Answerer, request: Request, done: Callable[[Response], Non
         words = place.match(pieces)
         if words is not None:
             return _at(place, Visit(answerer, request, words, done))
-    raise _nothing(answerer, request.path, pieces)
+    raise _nothing(answerer, request, pieces)
 
 
 def _at(place: Place, visit: Visit) -> Response | None:
@@ -107,12 +107,19 @@ def _at(place: Place, visit: Visit) -> Response | None:
     return face(visit)
 
 
-def _nothing(answerer: Answerer, path: str, pieces: list[str]) -> NotFound:
-    """Return the error for a path that is none; the nearest one that is, is named with what the caller filled in."""
+def _nothing(answerer: Answerer, request: Request, pieces: list[str]) -> NotFound:
+    """Return the error for a path that is none; the nearest one that is, is named with what the caller filled in.
+
+    One that takes the caller's method is nearer than any other.
+    """
     endpoints = sorted(answerer.live.serving.routes)
     named = next((piece for piece in pieces if piece in answerer.live.serving.routes), None)
-    real = [f"/{place.path}" for place in PLACES if "*" not in place.path]
-    for endpoint in [named] if named else endpoints[:20]:
-        real += [f"/{place.path}".replace("*", endpoint, 1) for place in PLACES if place.path.count("*") == 1]
-    hint = meant("/" + "/".join(pieces), real) or "Predictions are asked with POST /v2/models/ENDPOINT/infer."
-    return NotFound(f"There is nothing at {path[:80]!r}.", hint=hint)
+    method, whole = "GET" if request.method == "HEAD" else request.method, "/" + "/".join(pieces)
+    hint = ""
+    for places in ([place for place in PLACES if method in place.faces], PLACES):
+        real = [f"/{place.path}" for place in places if "*" not in place.path]
+        for endpoint in [named] if named else endpoints[:20]:
+            real += [f"/{place.path}".replace("*", endpoint, 1) for place in places if place.path.count("*") == 1]
+        hint = hint or meant(whole, real)
+    hint = hint or "Predictions are asked with POST /v2/models/ENDPOINT/infer."
+    return NotFound(f"There is nothing at {request.path[:80]!r}.", hint=hint)

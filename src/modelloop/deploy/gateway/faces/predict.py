@@ -87,6 +87,9 @@ def object_of(body: bytes, wanted: Expected) -> dict[str, Any]:
 
 def read(body: Mapping[str, Any], wanted: Expected) -> tuple[Asked, bool]:
     """Return the request, and whether it was one bare row. An input that is called like an option is the input."""
+    for form, kind, wants in (("rows", list, "a list of objects"), ("columns", dict, "an object of lists")):
+        if form in body and form not in wanted.names and not isinstance(body[form], kind):
+            raise RequestInvalid(f"`{form}` is {kind_of(body[form])}.", hint=f"Expected {wants}: {wanted.described()}.")
     if isinstance(body.get("rows"), list) and ("rows" not in wanted.names or _only(body, "rows")):
         _only_options(body, "rows", wanted)
         return from_rows(wanted, body["rows"], options_of(body)), False

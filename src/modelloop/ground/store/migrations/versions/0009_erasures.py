@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("predictions", sa.BigInteger(), nullable=False),
         sa.Column("outcomes", sa.BigInteger(), nullable=False),
         sa.Column("waiting", sa.BigInteger(), nullable=False),
-        sa.Column("parts", sa.BigInteger(), nullable=False),
+        sa.Column("rewritten", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deploy_erasure")),
     )
     op.create_index("ix_deploy_erasure_finished", "deploy_erasure", ["finished_at"])
