@@ -168,7 +168,7 @@ def test_what_is_too_old_goes(ctx: Context, gateway: Gateway) -> None:
     assert actions.forget_old(ctx, cast(Any, kept)).predictions == 0
     kept.endpoints[ENDPOINT].log.keep_days = 30
     done = actions.forget_old(ctx, cast(Any, kept))
-    assert (done.predictions, done.outcomes, done.waiting, done.rewritten) == (1, 1, 1, 1)
+    assert (done.predictions, done.outcomes, done.waiting, done.parts) == (1, 1, 1, 1)
     assert actions.inputs_between(ctx, ENDPOINT, T0, T0 + HOUR)["_id"].to_list() == ["new"]
     assert label(ctx, "new") == 1.0
     assert actions.forget_old(ctx, cast(Any, kept)).predictions == 0
