@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,12 @@ import orjson
 import pytest
 
 from gateway_parts import INPUTS, ONE, TWO, Frames, Made, answerer, arm, constant, decoded, inputs
+from gateway_process import wait_for
 from gateway_wire import INFER, Line, listening
 from modelloop.deploy.gateway import watching
 from modelloop.deploy.gateway.answer import Answerer
 from modelloop.deploy.gateway.edge import ArmError
+from modelloop.deploy.gateway.hot import MOST_HEAD
 from modelloop.deploy.gateway.runtime import LoadedArm
 from modelloop.deploy.gateway.watching import Phase, Watch
 from modelloop.deploy.records import LogPolicy, Route, Stage
@@ -215,6 +218,34 @@ def test_heads_that_can_be_read_in_two_ways_are_refused(line: Line, lines: bytes
     assert line.closed
 
 
+@pytest.mark.parametrize(
+    "header", [b"X: %b\r\n\r\n" % (b"a" * MOST_HEAD), b"X-1: a\r\n" * 9_000 + b"\r\n", b"X: " + b"a" * 4_000_000]
+)
+def test_a_head_that_is_too_long_or_without_end_is_refused(line: Line, port: int, header: bytes) -> None:
+    line.send(line.request(BODY, X="a" * 60_000))
+    assert line.read().status == 200, "a long one is read"
+    with suppress(ConnectionError):  # it may be refused before all is sent
+        line.send(b"POST %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%b" % (INFER.encode(), port, header))
+    found = line.read()
+    assert (found.status, found.headers["connection"]) == (431, "close")
+    assert "longer than 65536 bytes" in found.json["error"]
+    assert Line(port).ask(BODY).status == 200
+
+
+def test_the_offer_of_another_protocol_is_ignored(line: Line) -> None:
+    """Java's HTTP client offers HTTP/2 with each request; a parser that believes it does not read the body."""
+    offered = {"Connection": "Upgrade, HTTP2-Settings", "HTTP2_Settings": "AAMAAABkAAQAAP__"}
+    for name in ("Upgrade", "UPGRADE", "upgrade"):
+        for _ in range(2):  # the second time its head is known
+            assert line.ask(BODY, **offered, **{name: "h2c"}).json["outputs"][0]["data"] == [0.0]
+    assert line.ask(BODY, Connection="Upgrade", Upgrade="websocket", Sec_WebSocket_Key="a").status == 200
+
+
+def test_what_is_no_http_is_told_what_is(line: Line) -> None:
+    line.send(b"\x16\x03\x01\x02\x00\x01" + b"\0" * 100)
+    assert "Expected, for instance, POST /v2/models/ENDPOINT/infer" in line.read().json["error"]
+
+
 def test_bodies_that_lie_about_their_length(line: Line, port: int, gateway: Answerer) -> None:
     whole = line.request(BODY)
     line.send(whole + b"!more than was announced")  # what is too much is the next request, and is none
@@ -286,7 +317,7 @@ def test_a_caller_who_leaves_before_the_lane_answers(http: str) -> None:
         line.close()
         lane.go.set()
         assert Line(port).ask(BODY).status == 200
-        assert gateway.counters.in_flight == 0
+        wait_for(lambda: gateway.counters.in_flight == 0)  # the two are answered in threads of their own
         assert gateway.live.errors == 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -125,6 +125,16 @@ def test_outcomes_join_and_the_last_one_counts(ctx: Context, gateway: Gateway) -
     assert actions.prediction(ctx, name)[0].label == 1.0
     assert [o.label for o in actions.outcomes_of(ctx, name)] == [0.0, 1.0]
     assert actions.watermark(ctx, ENDPOINT)[1] == T0 + timedelta(hours=1)
+
+
+def test_what_lies_far_ahead_does_not_move_the_datas_clock(ctx: Context, gateway: Gateway) -> None:
+    (name, _), *_ = gateway.ask(1)
+    ahead = ctx.now() + timedelta(hours=20)
+    for at in (ahead, ctx.now() + timedelta(days=400), datetime.max.replace(tzinfo=UTC)):
+        assert actions.record_outcomes(ctx, ENDPOINT, [Outcome(name, 1.0, at)]).accepted == 1
+    assert actions.watermark(ctx, ENDPOINT)[1] == ahead
+    ctx.clock.advance(timedelta(days=400))  # type: ignore[attr-defined]
+    assert actions.watermark(ctx, ENDPOINT)[1] == ahead + timedelta(days=400) - timedelta(hours=20)
 
 
 def test_the_same_outcome_again_counts_once(ctx: Context, gateway: Gateway) -> None:

@@ -23,6 +23,14 @@ def test_a_window_holds_its_moment_and_meets_its_neighbour(every: timedelta, aft
     assert (window.start - T0) % every == timedelta(0)
 
 
+@given(spans, st.timedeltas(timedelta(0), timedelta(days=400)))
+def test_the_calendars_last_day_has_a_window_too(every: timedelta, before: timedelta) -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    window = window_of("delay", T0, every, last - before)
+    assert window.start <= last - before <= window.end
+    assert not is_due(window, timedelta(days=9), last - before)
+
+
 @given(spans, st.timedeltas(timedelta(0), timedelta(days=9)))
 def test_due_once_the_watermark_has_passed_end_and_delay(every: timedelta, delay: timedelta) -> None:
     window = window_of("delay", T0, every, T0)

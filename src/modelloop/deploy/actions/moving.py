@@ -84,7 +84,7 @@ def take_over(
 
 def remember(connection: Connection, ctx: Context, went: Live) -> None:
     """Write down what came to answer, with the data's clock."""
-    event_time, _ = tables.watermarks(connection, went.endpoint)
+    event_time, _ = tables.watermarks(connection, went.endpoint, ctx.now())
     went = replace(went, at=ctx.now(), event_time=event_time, actor=ctx.actor.name)
     tables.insert(connection, tables.live, [{name: getattr(went, name) for name in Live.__slots__}])
 

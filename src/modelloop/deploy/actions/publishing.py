@@ -89,7 +89,7 @@ def follow(connection: Connection, ctx: Context, endpoint: str, why: str) -> Non
     """Let the register's champion and challenger be what the facts say of an endpoint, within the same transaction."""
     place = tables.find(connection, tables.endpoint, name=endpoint)
     rolling = tables.open_rollouts(connection, endpoint)
-    event_time, _ = tables.watermarks(connection, endpoint)
+    event_time, _ = tables.watermarks(connection, endpoint, ctx.now())
     champion = place["champion"] if place else None
     challenger = rolling[0]["challenger"] if rolling else None
     register.route_moved(connection, ctx, Routed(endpoint, champion, challenger, event_time, why))

@@ -59,7 +59,7 @@ def rollouts(ctx: Context, endpoint: str | None = None, *, limit: int = 100) -> 
 def watermark(ctx: Context, endpoint: str) -> tuple[datetime | None, datetime | None]:
     """Return the latest event time of a prediction and of an outcome at the endpoint."""
     with ctx.db.reading() as connection:
-        return tables.watermarks(connection, endpoint)
+        return tables.watermarks(connection, endpoint, ctx.now())
 
 
 def first_event(ctx: Context, endpoint: str, since: datetime | None = None) -> datetime | None:

@@ -8,6 +8,7 @@ it, so the order of pipelined requests holds. Written against uvicorn 0.5x; one 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from time import perf_counter
@@ -23,6 +24,11 @@ from .watching import Phase, Watch
 
 MOST_HEADS = 4096
 LONGEST_HEAD = 2048
+MOST_HEAD = 65_536
+"""Bytes of a head that is read at all: the parser copies a long one anew with each piece that comes."""
+TOO_LONG = f"The head of the request is longer than {MOST_HEAD} bytes. Send a shorter address, and fewer headers."
+NO_HTTP = "What came is no HTTP/1.1 request. Expected, for instance, POST /v2/models/ENDPOINT/infer and its length."
+_UPGRADE = re.compile(rb"\r\nupgrade(?=[ \t]*:)", re.IGNORECASE)
 _BEFORE = b"/v2/models/"
 _AFTER = b"/infer"
 
@@ -49,6 +55,10 @@ class WatchedProtocol(HttpToolsProtocol):
         self.since = 0.0
         self.unfinished = 0
         self.watch = watch
+        self._heading = 0
+        """Bytes of the present head in its headers so far."""
+        self._pieces = 0
+        """Bytes of it in pieces after its first, or -1: none yet."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -77,8 +87,35 @@ class WatchedProtocol(HttpToolsProtocol):
             self._refuse(408, why)
         self.transport.close()
 
+    def data_received(self, data: bytes) -> None:
+        """Take what has come; a head without end is refused before all of it is there."""
+        if self.phase is not Phase.BODY:
+            data = _without_upgrade(data)
+        super().data_received(data)
+        if self.phase is Phase.HEAD and self._heading <= MOST_HEAD:
+            self._pieces = 0 if self._pieces < 0 else self._pieces + len(data)
+            if self._pieces > MOST_HEAD:
+                self._heading = self._pieces
+                self.send_400_response(TOO_LONG)
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the address."""
+        self._measure(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        self._measure(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def _measure(self, size: int) -> None:
+        self._heading += size
+        if self._heading > MOST_HEAD:
+            raise ValueError(TOO_LONG)  # the parser stops, and uvicorn calls `send_400_response`
+
     def on_message_begin(self) -> None:
         """Begin to read a request."""
+        self._heading, self._pieces = 0, -1
         self.phase = Phase.HEAD
         self.since = self.watch.now
         super().on_message_begin()
@@ -119,8 +156,9 @@ class WatchedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP; where a request before it is still being answered, that answer is the last one."""
+        status, msg = (431, TOO_LONG) if self._heading > MOST_HEAD else (400, NO_HTTP)
         if self.phase is Phase.BODY and not self.pipeline:  # it is the body of the request that nobody answers yet
-            self._refuse(400, msg)
+            self._refuse(status, msg)
             self.transport.close()
             return
         if self.cycle is not None and not self.cycle.response_complete:
@@ -128,7 +166,7 @@ class WatchedProtocol(HttpToolsProtocol):
             self.pipeline.clear()
             self.transport.pause_reading()
             return
-        self._refuse(400, msg)
+        self._refuse(status, msg)
         self.transport.close()
 
     def _refuse(self, status: int, why: str) -> None:
@@ -198,6 +236,7 @@ class HotProtocol(WatchedProtocol):
         """Begin to read a request; uvicorn's scope is made where the request turns out to be its own."""
         self._between = False
         self._hot = None
+        self._heading, self._pieces = 0, -1
         self.phase = Phase.HEAD
         self.since = self.watch.now
         self.url = b""
@@ -311,6 +350,14 @@ class HotProtocol(WatchedProtocol):
         added = b"".join(b"%b: %b\r\n" % one for one in self._defaults)
         self._front = STATUS_LINE[200] + added
         self._last = (b"connection", b"close") in self._defaults
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """Hide from the parser that another protocol is offered (Java's client does, with each request): it would not read
+    the body. The offer may be ignored, and is.
+    """
+    head = data[: data.find(b"\r\n\r\n") + 2]
+    return _UPGRADE.sub(b"\r\nx-upgrade", head) + data[len(head) :] if b"pgrade" in head.lower() else data
 
 
 def hot(answerer: Answerer, check: Callable[[Mapping[bytes, bytes]], None], watch: Watch) -> Any:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from ...ground.store.db import BigId, MaybeJSON, Time, metadata
+
+AHEAD = timedelta(days=1)
+"""How far the data's clock may be ahead of ours."""
 
 log = sa.Table(
     "deploy_log",
@@ -248,10 +251,16 @@ def outcomes_of(connection: Connection, prediction_id: str) -> Sequence[RowMappi
     return connection.execute(query).mappings().all()
 
 
-def watermarks(connection: Connection, name: str) -> tuple[datetime | None, datetime | None]:
-    """Return the latest event time of a prediction and of an outcome."""
+def watermarks(connection: Connection, name: str, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """Return the latest event time of a prediction and of an outcome.
+
+    One that lies further ahead than clocks differ does not count before its time: a caller's slip (a year 2062, a 9999)
+    would close every window at its first row from then on.
+    """
+    until = now + AHEAD
     p = sa.select(sa.func.max(prediction.c.event_time)).where(prediction.c.endpoint == name)
     o = sa.select(sa.func.max(outcome.c.event_time)).where(outcome.c.endpoint == name)
+    p, o = p.where(prediction.c.event_time <= until), o.where(outcome.c.event_time <= until)
     return connection.execute(p).scalar(), connection.execute(o).scalar()
 
 
