@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,3 +155,16 @@ def decoded(record: bytes) -> dict[str, Any]:
 def logged(response: Reply) -> dict[str, Any]:
     assert response.record is not None
     return decoded(response.record)
+
+
+def require_alike(quick: bytes, careful: Response, frames: Sequence[bytes]) -> dict[str, Any]:
+    """Require that the fast way's answer is the careful one's, and so its record but for times; return the record."""
+    lines, _, content = quick.partition(b"\r\n\r\n")
+    assert content == careful.body
+    theirs = dict(line.split(b": ", 1) for line in lines.split(b"\r\n"))
+    assert theirs == dict(careful.headers) | {b"content-length": str(len(content)).encode()}
+    first, second = (decoded(frame) for frame in frames)
+    for name in ("at", "et", "ms", "lat"):
+        assert math.isfinite(first.pop(name) + second.pop(name))
+    assert first == second
+    return first

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modelloop.deploy.actions import record_outcomes
+from modelloop.deploy.actions import advance, record_outcomes, start_rollout
 from modelloop.deploy.log import LogWriter, frame
 from modelloop.deploy.records import GatewayReport, Outcome
 from modelloop.deploy.route import ArmName, choose, shadowed
@@ -147,6 +147,16 @@ class Gateway:
     def tell(self, told: list[tuple[str, float]], at: datetime = T0) -> None:
         """Report what came true."""
         record_outcomes(self.ctx, ENDPOINT, [Outcome(name, label, at) for name, label in told])
+
+
+def serve_first(ctx: Context) -> Gateway:
+    """Put a first version into the register and bring it live; return the gateway that serves it."""
+    put_version(ctx, 1)
+    rollout = start_rollout(ctx, make_project(), ENDPOINT, "delay:1", reason="first")
+    made = Gateway(ctx, {"delay:1": fair})
+    made.report()
+    assert advance(ctx, rollout.id).stage == "live"
+    return made
 
 
 def micro(moment: datetime) -> int:

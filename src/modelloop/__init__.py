@@ -7,10 +7,10 @@ trains one torch model in several processes; `from_onnx` makes a candidate of a 
 Importing this needs the standard library only.
 """
 
-from importlib import import_module as _import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .ground.core.errors import StepTimeout, WorkerDied
+from .ground.core.later import on_demand as _on_demand
 from .ground.flow.step import artifact, ask, log, pipeline, step
 
 if TYPE_CHECKING:
@@ -38,21 +38,14 @@ __all__ = [
     "train_many",
 ]
 
-_LATER = {
-    "give": ".ground.flow.notebook",
-    "notebook": ".ground.flow.notebook",
-    "Run": ".sdk.run",
-    "start_run": ".sdk.run",
-    "train_many": ".train.parallel.many",
-    "distributed": ".train.parallel.together",
-    "from_onnx": ".train.bring",
-    "tensors_of": ".train.bring",
-}
-"""What few processes need, and where it is."""
-
-
-def __getattr__(name: str) -> Any:
-    """Load what few processes need when it is first asked for."""
-    if name in _LATER:
-        return getattr(_import_module(_LATER[name], __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# What few processes need, and where it is.
+__getattr__ = _on_demand(
+    __name__,
+    {
+        ".ground.flow.notebook": ("give", "notebook"),
+        ".sdk.run": ("Run", "start_run"),
+        ".train.bring": ("from_onnx", "tensors_of"),
+        ".train.parallel.many": ("train_many",),
+        ".train.parallel.together": ("distributed",),
+    },
+)

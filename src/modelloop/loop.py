@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def turn(ctx: Context, project: Project, project_dir: Path) -> Turn:
     parts: Mapping[str, Callable[[], object]] = {
         "collect": lambda: deploy.collect(ctx),
         "forget": lambda: deploy.forget_old(ctx, project),
-        "measure": lambda: monitor.measure(ctx, project),
+        "renewed": lambda: monitor.resolve_renewed(ctx, project),
+        # each by itself: what one stumbles over keeps no other from measuring
+        **{f"measure {name}": partial(monitor.measure, ctx, project, name) for name in project.monitors},
         "triggers": lambda: retrain.fire_triggers(ctx, project, project_dir),
         "endpoints": lambda: deploy.sync_endpoints(ctx, project),
         "rollouts": lambda: advance_rollouts(ctx),

@@ -29,6 +29,7 @@ _WORDS: Mapping[Task, Mapping[str, str]] = MappingProxyType(
                 "metric": "auc",
                 "metrics": "auc, log_loss or brier",
                 "meaning": "Of one case where it happened and one where it did not: how often the first scores higher.",
+                "type": "float",
                 "range": ", min = 0, max = 1",
                 "margin": "0.02",
                 "tolerance": "0.0001",
@@ -44,6 +45,7 @@ _WORDS: Mapping[Task, Mapping[str, str]] = MappingProxyType(
                 "metric": "mae",
                 "metrics": "mae, rmse or r2",
                 "meaning": "How far a prediction is off, on average, in the unit of the target.",
+                "type": "float",
                 "range": "",
                 "margin": "0.1",
                 "tolerance": "0.001",
@@ -51,6 +53,22 @@ _WORDS: Mapping[Task, Mapping[str, str]] = MappingProxyType(
                 "model": "LGBMRegressor",
                 "loss": "mean_absolute_error",
                 "validation": "mean_absolute_error(recent[LABEL].to_numpy(), model.predict(later))",
+            }
+        ),
+        Task.MULTICLASS: MappingProxyType(
+            {
+                "question": "Which of them will it be?",
+                "metric": "macro_f1",
+                "metrics": "macro_f1, accuracy, log_loss, auc_ovr or top_k",
+                "meaning": "How surely each class is found, and how rarely it is named wrongly: the mean over classes.",
+                "type": "string",
+                "range": "",
+                "margin": "0.02",
+                "tolerance": "0.0001",
+                "bound": "0.7",
+                "model": "LGBMClassifier",
+                "loss": "log_loss",
+                "validation": "log_loss(recent[LABEL].to_list(), model.predict_proba(later), labels=model.classes_)",
             }
         ),
     }

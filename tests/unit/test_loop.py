@@ -24,6 +24,8 @@ from modelloop.ground.store import audit
 from modelloop.ground.store.context import Context
 from modelloop.loop import turn
 from modelloop.monitor import actions as monitor
+from modelloop.monitor.records import Signal
+from modelloop.project import Project
 from modelloop.register import actions as register
 from modelloop.retrain import actions as retrain
 from modelloop.retrain.policy import Cause
@@ -74,6 +76,23 @@ def test_a_first_model_by_a_persons_wish(world: World) -> None:
     assert deploy.live(world.ctx, ENDPOINT)[0].version == "delay:1"
     assert register.get_version(world.ctx, "delay:1").run == episode.run
     assert retrain.last_turn(world.ctx).busy is False  # type: ignore[union-attr]
+
+
+def test_a_monitor_that_stumbles_keeps_no_other_from_measuring(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    (settings,) = world.project.monitors.values()
+    asked = []
+
+    def measure(_ctx: Context, _project: Project, name: str) -> list[Signal]:
+        asked.append(name)
+        if name == "first":
+            raise OverflowError("no such day")
+        return []
+
+    monkeypatch.setattr(monitor, "measure", measure)
+    watched = replace(world.project, monitors={"first": settings, "second": settings})
+    made = turn(world.ctx, watched, world.folder)
+    assert asked == ["first", "second"]
+    assert made.errors == {"measure first": "OverflowError: no such day"}
 
 
 def test_the_loop_closes_by_itself(world: World) -> None:

@@ -16,7 +16,7 @@ from modelloop.deploy.log import frame
 from modelloop.deploy.records import Truth
 from modelloop.ground.store.context import Context
 from modelloop.testing.fakes import make_context
-from served import ENDPOINT, T0, Gateway, fair, make_project, micro, put_version
+from served import ENDPOINT, T0, Gateway, micro, serve_first
 
 
 @pytest.fixture
@@ -29,12 +29,7 @@ def ctx(tmp_path: Path, database_url: str) -> Iterator[Context]:
 @pytest.fixture
 def gateway(ctx: Context) -> Gateway:
     """A gateway that serves a first version."""
-    put_version(ctx, 1)
-    rollout = actions.start_rollout(ctx, make_project(), ENDPOINT, "delay:1", reason="first")
-    made = Gateway(ctx, {"delay:1": fair})
-    made.report()
-    actions.advance(ctx, rollout.id)
-    return made
+    return serve_first(ctx)
 
 
 def record(name: str, key: str, **more: Any) -> bytes:

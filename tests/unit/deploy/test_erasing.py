@@ -14,7 +14,7 @@ from modelloop.deploy.log.segment import finished
 from modelloop.deploy.records import Truth
 from modelloop.ground.core.errors import InvalidInput, NotFound
 from modelloop.ground.store.context import Context
-from served import ENDPOINT, T0, Gateway, fair, make_project, micro, put_version
+from served import ENDPOINT, T0, Gateway, micro, serve_first
 
 DAY = timedelta(days=1)
 
@@ -22,11 +22,7 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def gateway(ctx: Context) -> Gateway:
     """A gateway that has answered three requests of two people; its log is not written to by anybody else."""
-    put_version(ctx, 1)
-    rollout = actions.start_rollout(ctx, make_project(), ENDPOINT, "delay:1", reason="first")
-    made = Gateway(ctx, {"delay:1": fair})
-    made.report()
-    actions.advance(ctx, rollout.id)
+    made = serve_first(ctx)
     for number, key in enumerate(("ann", "bob", "ann")):
         answer(made, f"p{number}", key)
     return made

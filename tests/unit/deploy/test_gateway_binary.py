@@ -190,6 +190,7 @@ WRONG: list[tuple[list[Any], dict[str, Any], str]] = [
     ([GOOD], classify(1), "no output of numbers"),
     ([GOOD], classify("1"), "how many"),
     ([GOOD], {"parameters": {"explain": "yes"}}, "true or false"),
+    ([GOOD], {"parameters": {"binary_data_output": "yes"}}, "parameters.binary_data_output is 'yes'. Expected true"),
     ([GOOD], {"parameters": {"explain": True}}, "Explanations"),
 ]  # fmt: skip
 

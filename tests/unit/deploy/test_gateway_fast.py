@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_parts import INPUTS, ONE, TWO, Frames, Made, answerer, arm, constant, decoded, inputs, tensor
+from gateway_parts import (
+    INPUTS,
+    ONE,
+    TWO,
+    Frames,
+    Made,
+    answerer,
+    arm,
+    constant,
+    decoded,
+    inputs,
+    require_alike,
+    tensor,
+)
 from modelloop.deploy.gateway.answer import Answerer, Request
 from modelloop.deploy.gateway.fast import Fast
 from modelloop.deploy.gateway.naming import Ids
@@ -81,14 +93,7 @@ def both_ways(gateway: Answerer, model: Made, body: bytes, json_length: int | No
     gateway.infer(Request("POST", PATH, dict(given), body), told.append, prediction=fast.prediction)
     (careful,) = told
     assert careful.status == 200
-    lines, _, content = quick.partition(b"\r\n\r\n")
-    assert content == careful.body
-    theirs = dict(line.split(b": ", 1) for line in lines.split(b"\r\n"))
-    assert theirs == dict(careful.headers) | {b"content-length": str(len(content)).encode()}
-    first, second = (decoded(frame) for frame in log.frames)
-    for name in ("at", "et", "ms", "lat"):
-        assert math.isfinite(first.pop(name) + second.pop(name))
-    assert first == second
+    require_alike(quick, careful, log.frames)
     one, two = model.asked
     assert one.keys() == two.keys()
     for name in one:

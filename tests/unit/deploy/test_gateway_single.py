@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_parts import ONE, TWO, Frames, Made, answerer, decoded
+from gateway_parts import ONE, TWO, Frames, Made, answerer, decoded, require_alike
 from modelloop.deploy.gateway.answer import Answerer, Request
 from modelloop.deploy.gateway.fast import Fast
 from modelloop.deploy.gateway.runtime import LoadedArm
@@ -108,14 +107,7 @@ def test_it_is_what_the_careful_way_gives(kind: str, values: list[float]) -> Non
     assert answer is not None
     assert fed(made) == before + 1
     other = careful(made, body(values), fast.prediction)
-    lines, _, content = answer.partition(b"\r\n\r\n")
-    assert content == other.body
-    theirs = dict(line.split(b": ", 1) for line in lines.split(b"\r\n"))
-    assert theirs == dict(other.headers) | {b"content-length": str(len(content)).encode()}
-    first, second = (decoded(frame) for frame in log.frames)
-    for name in ("at", "et", "ms", "lat"):
-        assert math.isfinite(first.pop(name) + second.pop(name))
-    assert first == second
+    first = require_alike(answer, other, log.frames)
     assert ("sv" in first) == (kind == "shadow")
 
 

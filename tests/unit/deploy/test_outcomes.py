@@ -21,7 +21,7 @@ from modelloop.deploy.sent import Place, truth_of, truths_in
 from modelloop.ground.core.errors import InvalidInput, OutcomeInvalid, UnknownPrediction
 from modelloop.ground.store.context import Context
 from modelloop.testing.fakes import make_context
-from served import ENDPOINT, T0, Gateway, fair, make_project, micro, put_version
+from served import ENDPOINT, T0, Gateway, fair, make_project, micro, put_version, serve_first
 
 HOUR = timedelta(hours=1)
 
@@ -29,12 +29,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def gateway(ctx: Context) -> Gateway:
     """A gateway that serves a first version."""
-    put_version(ctx, 1)
-    rollout = actions.start_rollout(ctx, make_project(), ENDPOINT, "delay:1", reason="first")
-    made = Gateway(ctx, {"delay:1": fair})
-    made.report()
-    assert actions.advance(ctx, rollout.id).stage == "live"
-    return made
+    return serve_first(ctx)
 
 
 def answer(gateway: Gateway, name: str, key: str | list[str] | None = None, hours: float = 0, rows: int = 1) -> None:

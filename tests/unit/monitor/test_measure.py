@@ -17,6 +17,7 @@ from modelloop.evaluate.records import Evaluation, Score
 from modelloop.ground.core.records import Verdict
 from modelloop.ground.store.context import Context
 from modelloop.monitor import actions
+from modelloop.monitor.records import Signal
 from modelloop.monitor.settings import AlertSettings, Channel, MonitorSettings, Severity, SignalKind
 from modelloop.project import Project
 from modelloop.register.manifest import build
@@ -52,6 +53,12 @@ def serve(ctx: Context, number: int) -> Gateway:
     return gateway
 
 
+def measure(ctx: Context, watched: Project) -> list[Signal]:
+    """Do what a turn of the loop does."""
+    actions.resolve_renewed(ctx, watched)
+    return [signal for name in watched.monitors for signal in actions.measure(ctx, watched, name)]
+
+
 def week(gateway: Gateway, start: datetime, *, scores: str = "fair", count: int = 600) -> None:
     """Play one week of requests with their outcomes; `blind` callers get answers that know nothing."""
     known = {"fair": fair, "blind": lambda x: (x * 7919) % 1}
@@ -63,15 +70,15 @@ def week(gateway: Gateway, start: datetime, *, scores: str = "fair", count: int 
 
 def test_a_window_is_measured_once_its_outcomes_are_in(ctx: Context, gateway: Gateway) -> None:
     week(gateway, T0)
-    assert actions.measure(ctx, project()) == []
+    assert measure(ctx, project()) == []
     week(gateway, T0 + WEEK)
-    (signal,) = actions.measure(ctx, project())
+    (signal,) = measure(ctx, project())
     assert (signal.window.start, signal.window.end, signal.version) == (T0, T0 + WEEK, "delay:1")
     assert (signal.verdict, signal.rows) == (Verdict.PASS, 600)
     assert signal.low is not None
     assert signal.value is not None
     assert signal.low < 0.83 < signal.value + 0.06
-    assert actions.measure(ctx, project()) == []
+    assert measure(ctx, project()) == []
     assert actions.signals(ctx, monitor="quality") == [signal]
     assert actions.get_signal(ctx, signal.id) == signal
 
@@ -79,7 +86,7 @@ def test_a_window_is_measured_once_its_outcomes_are_in(ctx: Context, gateway: Ga
 def test_quality_falls_and_comes_back(ctx: Context, gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
     for number, scores in enumerate(["fair", "blind", "blind", "fair", "fair"]):
         week(gateway, T0 + WEEK * number, scores=scores)
-    verdicts = [signal.verdict for signal in actions.measure(ctx, project())]
+    verdicts = [signal.verdict for signal in measure(ctx, project())]
     assert verdicts == [Verdict.PASS, Verdict.FAIL, Verdict.FAIL, Verdict.PASS]
     (alert,) = actions.alerts(ctx)
     assert alert.event_time == T0 + 2 * WEEK
@@ -95,7 +102,7 @@ def test_quality_falls_and_comes_back(ctx: Context, gateway: Gateway, caplog: py
 def test_each_window_spends_its_part_of_alpha(ctx: Context, gateway: Gateway) -> None:
     for number in range(4):
         week(gateway, T0 + WEEK * number)
-    signals = actions.measure(ctx, project())
+    signals = measure(ctx, project())
     assert [s.detail["window_of_version"] for s in signals] == [1, 2, 3]
     assert sum(s.detail["level"] for s in signals) < QUALITY.alpha
     widths = [s.high - s.low for s in signals if s.high is not None and s.low is not None]
@@ -106,7 +113,7 @@ def test_too_few_outcomes_are_missing_evidence_and_spend_nothing(ctx: Context, g
     week(gateway, T0, count=50)
     week(gateway, T0 + WEEK)
     week(gateway, T0 + 2 * WEEK)
-    first, second = actions.measure(ctx, project())
+    first, second = measure(ctx, project())
     assert first.verdict is Verdict.MISSING
     assert "50 of 50 answers" in first.reason
     assert second.detail["window_of_version"] == 1
@@ -116,13 +123,13 @@ def test_quiet_months_have_no_windows(ctx: Context, gateway: Gateway) -> None:
     week(gateway, T0)
     week(gateway, T0 + 30 * WEEK)
     week(gateway, T0 + 31 * WEEK)
-    assert [s.window.start for s in actions.measure(ctx, project())] == [T0, T0 + 30 * WEEK]
+    assert [s.window.start for s in measure(ctx, project())] == [T0, T0 + 30 * WEEK]
 
 
 def test_a_new_champion_begins_anew_and_resolves_what_fired(ctx: Context, gateway: Gateway) -> None:
     for number in range(3):
         week(gateway, T0 + WEEK * number, scores="blind")
-    actions.measure(ctx, project())
+    measure(ctx, project())
     (firing,) = actions.alerts(ctx, firing=True)
     put_judged(ctx, 2)
     ctx.clock.advance(timedelta(seconds=1))  # type: ignore[attr-defined]
@@ -131,11 +138,11 @@ def test_a_new_champion_begins_anew_and_resolves_what_fired(ctx: Context, gatewa
     gateway.report()
     deploy.advance(ctx, bold.id)
     assert deploy.live(ctx, ENDPOINT)[0].version == "delay:2"
-    assert actions.measure(ctx, project()) == []
+    assert measure(ctx, project()) == []
     assert actions.alerts(ctx)[0].resolved_at is not None
     for number in range(3, 5):
         week(gateway, T0 + WEEK * number)
-    (signal,) = actions.measure(ctx, project())
+    (signal,) = measure(ctx, project())
     assert (signal.version, signal.verdict, signal.detail["window_of_version"]) == ("delay:2", Verdict.PASS, 1)
     assert signal.window.start > firing.event_time
 
@@ -156,7 +163,7 @@ def test_drift_of_inputs_and_scores(ctx: Context) -> None:
         inputs=MonitorSettings(ENDPOINT, SignalKind.INPUT_DRIFT, every=WEEK, severity=Severity.NOTE),
         scores=MonitorSettings(ENDPOINT, SignalKind.SCORE_DRIFT, every=WEEK, min_rows=10_000),
     )
-    by_name = {signal.monitor: signal for signal in actions.measure(ctx, watched)}
+    by_name = {signal.monitor: signal for signal in measure(ctx, watched)}
     assert by_name["inputs"].verdict is Verdict.FAIL
     assert list(by_name["inputs"].detail) == ["x"]
     assert by_name["inputs"].value is not None
@@ -168,4 +175,4 @@ def test_drift_of_inputs_and_scores(ctx: Context) -> None:
 
 
 def test_nothing_live_nothing_measured(ctx: Context) -> None:
-    assert actions.measure(ctx, project()) == []
+    assert measure(ctx, project()) == []

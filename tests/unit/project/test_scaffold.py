@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 
@@ -81,9 +83,11 @@ def rows_for(task: Task, count: int = 600) -> pl.DataFrame:
     amount, kind = random.gamma(2, 10, count), random.choice(["a", "b", "c"], count)
     signal = amount / 10 + (kind == "a")
     chance = 1 / (1 + np.exp(2 - signal))
-    target = (
-        (random.random(count) < chance).astype(float) if task is Task.BINARY else signal + random.normal(size=count)
-    )
+    target = {
+        Task.BINARY: (random.random(count) < chance).astype(float),
+        Task.REGRESSION: signal + random.normal(size=count),
+        Task.MULTICLASS: np.array(["few", "some", "many"])[np.digitize(signal + random.normal(size=count), [1.5, 3.0])],
+    }[task]
     start = datetime(2024, 1, 1, tzinfo=UTC)
     frame = pl.DataFrame(
         {
@@ -98,6 +102,18 @@ def rows_for(task: Task, count: int = 600) -> pl.DataFrame:
     return frame.with_columns(pl.when(newest).then(None).otherwise(pl.col("target")).alias("target"))
 
 
+def answers(made: Candidate, rows: pl.DataFrame) -> npt.NDArray[np.float64]:
+    """Return a score for each row; of several classes their probabilities."""
+    scorer, columns = Scorer(made.transform, made.onnx, made.labels), from_frame(rows, ["amount", "kind"])
+    return scorer.outputs(columns)["probabilities"] if made.labels else scorer.score(columns)
+
+
+def truths(made: Candidate) -> npt.NDArray[Any]:
+    """Return the holdout's target; of several classes their places."""
+    found = made.holdout["target"].to_list()
+    return np.array([list(made.labels).index(one) for one in found] if made.labels else found)
+
+
 @pytest.mark.parametrize(("steps", "task"), [(task, task) for task in TASKS], indirect=["steps"])
 def test_the_steps_work_as_they_are_written(steps: ModuleType, task: Task) -> None:
     rows = rows_for(task)
@@ -106,10 +122,12 @@ def test_the_steps_work_as_they_are_written(steps: ModuleType, task: Task) -> No
     assert made.study is not None
     assert len(made.study.trials) == 3
     assert made.trained_until < made.holdout["at"].min()
-    scores = Scorer(made.transform, made.onnx).score(from_frame(made.sample, ["amount", "kind"]))
-    np.testing.assert_allclose(scores, made.expected, atol=1e-5)
-    holdout = Scorer(made.transform, made.onnx).score(from_frame(made.holdout, ["amount", "kind"]))
-    assert np.corrcoef(holdout, made.holdout["target"])[0, 1] > 0.2
+    np.testing.assert_allclose(answers(made, made.sample), made.expected, atol=1e-5)
+    scores, truth = answers(made, made.holdout), truths(made)
+    if task is Task.MULTICLASS:
+        assert (scores.argmax(axis=1) == truth).mean() > np.bincount(truth).max() / len(truth)
+    else:
+        assert np.corrcoef(scores, truth)[0, 1] > 0.2
     again = steps.train(rows, trials=3, holdout=0.2, seed=1)
     assert again.onnx == made.onnx
 
@@ -143,14 +161,13 @@ def test_a_new_project_trains_on_a_file_and_passes_its_gates(ctx: Context, tmp_p
     assert done.state is RunState.DONE, done
     made = flow.result(ctx, run.id)
     assert isinstance(made, Candidate)
-    scorer = Scorer(made.transform, made.onnx)
-    served = scorer.score(from_frame(made.sample, ["amount", "kind"]))
-    answers = Answers(
-        y=made.holdout["target"].to_numpy(),
-        score=scorer.score(from_frame(made.holdout, ["amount", "kind"])),
+    served = answers(made, made.sample)
+    found = Answers(
+        y=truths(made),
+        score=answers(made, made.holdout),
         baseline_value=made.baseline,
         slices={"kind": made.holdout["kind"].to_list()},
         parity=Parity(len(served), float(np.abs(served - made.expected).max()), 0, 1e-3),
     )
-    evaluation = evaluate(project.objective, project.gates, answers)
+    evaluation = evaluate(project.objective, project.gates, found)
     assert evaluation.verdict is Verdict.PASS, evaluation.gates

@@ -28,7 +28,7 @@ def init(
     name
         The project's name; the folder's name if left out.
     task
-        What is predicted: binary or regression.
+        What is predicted: binary, multiclass or regression.
     """
     return act("init:init", face, folder=folder, name=name, task=task)
 

@@ -11,7 +11,7 @@ description = ""
 
 [objective]
 question = "$question"
-task = "$task"                     # binary: a probability; regression: a number
+task = "$task"                     # binary: a probability; multiclass: one of several; regression: a number
 metric = "$metric"                       # the one number that says how well it does: $metrics
 meaning = "$meaning"
 label = "target"                     # the column that holds the truth
@@ -36,7 +36,7 @@ id = { type = "string" }
 at = { type = "time" }               # when it happened
 amount = { type = "float", min = 0, nullable = true, max_null_rate = 0.2 }
 kind = { type = "string", nullable = true }
-target = { type = "float", nullable = true$range }     # the truth; empty where it is not known yet
+target = { type = "$type", nullable = true$range }     # the truth; empty where it is not known yet
 
 # ---- 2-4 label, prepare, train: a function of steps.py returns a candidate ------------------------------------------
 

@@ -1,8 +1,9 @@
 """Verbs of answering, by group: `intake` (what gateways logged, what turned out true), `changing` (how what answers
 changes), `publishing` (what gateways follow and say), `reading` (look-ups)."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ...ground.core.later import on_demand
 
 if TYPE_CHECKING:
     from .changing import advance, open_rollouts, start_rollout
@@ -88,48 +89,41 @@ __all__ = [
     "watermark",
 ]
 
-_HOME = {
-    "changing": ("advance", "open_rollouts", "start_rollout"),
-    "erasing": ("erase_answers", "erasures", "finish_erasures"),
-    "intake": ("collect",),
-    "keeping": ("forget_old",),
-    "online": ("OnlineState", "fill_online", "online_states"),
-    "outcomes": ("join_outcomes", "record_outcomes"),
-    "publishing": ("publish", "reports", "wait_for_gateways"),
-    "reading": (
-        "classes_of",
-        "counts",
-        "endpoint_states",
-        "failures",
-        "first_event",
-        "inputs_between",
-        "latest_predictions",
-        "live",
-        "log_losses",
-        "outcomes_of",
-        "prediction",
-        "predictions_between",
-        "predictions_of_key",
-        "replay",
-        "rollout",
-        "rollouts",
-        "route_of",
-        "waiting_outcomes",
-        "watermark",
-    ),
-    "secret": ("make_log_key",),
-    "steering": ("abort", "approve", "pause", "promote", "resume", "retire", "rollback"),
-    "syncing": ("sync_endpoints",),
-    "watching": ("endpoint_view", "endpoint_views", "rollout_view"),
-}
-"""Where each verb is, loaded when it is first asked for: a rollback, which is to take no time, needs a few of them."""
-_MODULES = {name: module for module, names in _HOME.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a verb when it is first asked for, and keep it."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = found
-    return found
+# A rollback, which is to take no time, needs a few of them: the others are not loaded for it.
+__getattr__ = on_demand(
+    __name__,
+    {
+        ".changing": ("advance", "open_rollouts", "start_rollout"),
+        ".erasing": ("erase_answers", "erasures", "finish_erasures"),
+        ".intake": ("collect",),
+        ".keeping": ("forget_old",),
+        ".online": ("OnlineState", "fill_online", "online_states"),
+        ".outcomes": ("join_outcomes", "record_outcomes"),
+        ".publishing": ("publish", "reports", "wait_for_gateways"),
+        ".reading": (
+            "classes_of",
+            "counts",
+            "endpoint_states",
+            "failures",
+            "first_event",
+            "inputs_between",
+            "latest_predictions",
+            "live",
+            "log_losses",
+            "outcomes_of",
+            "prediction",
+            "predictions_between",
+            "predictions_of_key",
+            "replay",
+            "rollout",
+            "rollouts",
+            "route_of",
+            "waiting_outcomes",
+            "watermark",
+        ),
+        ".secret": ("make_log_key",),
+        ".steering": ("abort", "approve", "pause", "promote", "resume", "retire", "rollback"),
+        ".syncing": ("sync_endpoints",),
+        ".watching": ("endpoint_view", "endpoint_views", "rollout_view"),
+    },
+)

@@ -134,10 +134,7 @@ def parse(body: bytes, form: Form, *, outputs: Sequence[str], head: int | None =
         rows = tensor.shape[0]
         tensors[tensor.name] = tensor
     reader.require_end()
-    explain = parameters.get("explain", False)
-    if not isinstance(explain, bool):
-        raise RequestInvalid(f"parameters.explain is {short(explain)}.", hint="Expected true or false.")
-    binary = bool(parameters.get("binary_data_output", False))
+    explain, binary = _flag(parameters, "explain"), _flag(parameters, "binary_data_output")
     wanted = _wanted(request, binary, outputs, explain=explain)
     return Asked(
         id_of(request.get("id")),
@@ -316,7 +313,7 @@ def _one_wanted(name: str, parameters: Mapping[str, Any], binary: bool) -> Wante
         raise RequestInvalid(
             f"classification of the output {name!r} is {short(classes)}.", hint="Expected how many classes to name."
         )
-    return Wanted(name, bool(parameters.get("binary_data", binary)), classes)
+    return Wanted(name, _flag(parameters, "binary_data", binary, f"binary_data of the output {name!r}"), classes)
 
 
 def _parameters(holder: Any, what: str) -> Mapping[str, Any]:
@@ -326,3 +323,10 @@ def _parameters(holder: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(parameters, dict):
         raise RequestInvalid(f"`parameters` of {what} is {kind_of(parameters)}.", hint="Expected an object.")
     return parameters
+
+
+def _flag(parameters: Mapping[str, Any], name: str, otherwise: bool = False, where: str = "") -> bool:
+    found = parameters.get(name, otherwise)
+    if not isinstance(found, bool):
+        raise RequestInvalid(f"{where or f'parameters.{name}'} is {short(found)}.", hint="Expected true or false.")
+    return found

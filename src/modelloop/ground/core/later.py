@@ -1,4 +1,6 @@
-"""numpy and Polars, loaded at their first use: whoever only looks (control, the command line) needs neither installed.
+"""What is loaded at its first use: numpy and Polars, and names of packages that few processes need.
+
+Whoever only looks (control, the command line) needs neither of the two installed.
 
 Every room writes `from ...ground.core.later import numpy as np, polars as pl` where it would import them. Types are for
 the checker alone: aliases of arrays are written as text (`Floats: TypeAlias = "npt.NDArray[np.float64]"`).
@@ -6,6 +8,8 @@ the checker alone: aliases of arrays are written as text (`Floats: TypeAlias = "
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -37,6 +41,23 @@ def needed(name: str, extra: str) -> ModuleType:
         raise ExtraMissing(
             f"This needs {name}, which is not installed.", hint=f"Install it: pip install 'modelloop[{extra}]'."
         ) from error
+
+
+def on_demand(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package some of whose names are loaded when they are first asked for, and kept.
+
+    `homes`: module, as seen from the package (`.reading`), and the names that are there.
+    """
+    found_in = {name: module for module, names in homes.items() for name in names}
+
+    def get(name: str) -> Any:
+        if name not in found_in:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        found = getattr(import_module(found_in[name], package), name)
+        setattr(sys.modules[package], name, found)
+        return found
+
+    return get
 
 
 if TYPE_CHECKING:

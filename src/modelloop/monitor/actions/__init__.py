@@ -2,6 +2,6 @@
 
 from .measuring import measure
 from .reading import alerts, get_signal, signals
-from .telling import send_alerts
+from .telling import resolve_renewed, send_alerts
 
-__all__ = ["alerts", "get_signal", "measure", "send_alerts", "signals"]
+__all__ = ["alerts", "get_signal", "measure", "resolve_renewed", "send_alerts", "signals"]

@@ -41,19 +41,17 @@ MOST_WINDOWS = 50
 """Windows of one monitor measured in one call: a worker that was away catches up without blocking the loop."""
 
 
-def measure(ctx: Context, project: Project) -> list[Signal]:
-    """Measure every window that is due, once; raise and resolve alerts with it. Return the new signals."""
-    telling.resolve_renewed(ctx, project)
+def measure(ctx: Context, project: Project, name: str) -> list[Signal]:
+    """Measure every window of a monitor that is due, once; raise and resolve its alert. Return the new signals."""
     made: list[Signal] = []
-    for name, settings in project.monitors.items():
-        for _ in range(MOST_WINDOWS):
-            window, live = _next_due(ctx, name, settings)
-            if window is None or live is None:
-                break
-            signal = _signal(ctx, project, name, window, live)
-            if not _write(ctx, project, signal):
-                break  # another worker measured it
-            made.append(signal)
+    for _ in range(MOST_WINDOWS):
+        window, live = _next_due(ctx, name, project.monitors[name])
+        if window is None or live is None:
+            break
+        signal = _signal(ctx, project, name, window, live)
+        if not _write(ctx, project, signal):
+            break  # another worker measured it
+        made.append(signal)
     return made
 
 

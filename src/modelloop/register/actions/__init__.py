@@ -2,9 +2,9 @@
 `aliases` (what they name, since when and why), `searching`, `snapshots` (folders in MLflow's format), `converting`
 (what gateways load), `moving` (folders in and out, every byte checked)."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ...ground.core.later import on_demand
 from .aliases import alias_at, alias_history, aliases_of, by_alias, drop_alias, live_at, route_moved, set_alias
 from .models import (
     create_model,
@@ -74,20 +74,13 @@ __all__ = [
     "versions",
 ]
 
-_LATER = {
-    "moving": ("Checked", "export_version", "import_folder", "verify"),
-    "registering": ("card", "register"),
-    "searching": ("search_models", "search_versions"),
-    "snapshots": ("as_snapshot", "create_version", "put_snapshot", "snapshot_of"),
-}
-"""What brings candidates or tracking along, by module: a rollback, which is to take no time, does without."""
-_MODULES = {name: module for module, names in _LATER.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Load what is heavy when it is first asked for, and keep it."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = found
-    return found
+# These bring candidates or tracking along: a rollback, which is to take no time, does without.
+__getattr__ = on_demand(
+    __name__,
+    {
+        ".moving": ("Checked", "export_version", "import_folder", "verify"),
+        ".registering": ("card", "register"),
+        ".searching": ("search_models", "search_versions"),
+        ".snapshots": ("as_snapshot", "create_version", "put_snapshot", "snapshot_of"),
+    },
+)
