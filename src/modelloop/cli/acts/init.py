@@ -20,7 +20,7 @@ def init(_desk: Desk, *, folder: Path, name: str | None, task: str) -> Answer:
     """Write the files."""
     if task not in TASKS:
         near = get_close_matches(task, list(TASKS), n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Expected {' or '.join(TASKS)}."
+        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(TASKS)}."
         raise InvalidInput(f"{task[:40]!r} is no task.", hint=hint)
     place = folder.resolve()
     chosen = name or re.sub(r"[^a-z0-9_-]+", "-", place.name.lower()).strip("-_0123456789") or "project"
